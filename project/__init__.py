@@ -1,0 +1,1 @@
+"""Settings, the URL root, the ASGI entry point and the Celery app."""

@@ -1,0 +1,1 @@
+"""The settings of each environment; the process environment is read here and nowhere else."""

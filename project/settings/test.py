@@ -1,0 +1,13 @@
+"""The tests: quick hashing, an in-memory broker, and nothing kept between runs."""
+
+import os
+import tempfile
+
+os.environ.setdefault("TURNPIKE_HOME", tempfile.mkdtemp(prefix="turnpike-test-"))
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" + "x" * 40)
+os.environ.setdefault("BROKER_URL", "memory://")
+os.environ.setdefault("LOG_LEVEL", "WARNING")
+
+from project.settings.base import *  # noqa: F403 - the defaults above must come first
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
