@@ -1,0 +1,1 @@
+"""Chat: conversations, their turns, and the replies."""

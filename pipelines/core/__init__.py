@@ -1,0 +1,1 @@
+"""What every noun shares: steps, dispatch, errors, abstract models."""

@@ -1,0 +1,1 @@
+"""Credits: what each account may spend, and the ledger that says why."""

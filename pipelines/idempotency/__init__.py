@@ -1,0 +1,1 @@
+"""Idempotency: the answers to creating requests, kept for whoever sends one again."""

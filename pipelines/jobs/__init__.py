@@ -1,0 +1,1 @@
+"""Jobs: accepted work that always ends; the database is their only truth."""

@@ -1,0 +1,49 @@
+"""Backpressure: while ready work grows old, new work is refused before anything is written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from pipelines.core.errors import TransientError
+from pipelines.core.steps import Pipeline
+from pipelines.jobs.models import JobStep
+from pipelines.jobs.states import StepState
+
+# Seconds; whoever is refused asks again after as long as the backlog is too old by, within these.
+RETRY_FLOOR, RETRY_CEILING = 1.0, 60.0
+
+
+class Overloaded(TransientError):
+    """More work is waiting than can be done in good time; nothing was written."""
+
+    code = "overloaded"
+
+
+def check_admission(pipeline: Pipeline) -> None:
+    """Refuse a new job while a ready step waits too long in one of the queues that it would use.
+
+    A step counts from when a worker might have taken it: what waits for its lane, its owner's
+    share, a retry or a provider is not ready. Bulk work, which all else overtakes, does not count.
+
+    Raises:
+        Overloaded: The oldest has waited longer than BACKPRESSURE_SECONDS.
+    """
+    limit = settings.BACKPRESSURE_SECONDS
+    if not limit:
+        return
+    now = timezone.now()
+    oldest = min((_oldest(step.queue, now) for step in pipeline.steps), default=now)
+    excess = (now - oldest).total_seconds() - limit
+    if excess > 0:
+        raise Overloaded(retry_after=min(RETRY_CEILING, max(RETRY_FLOOR, excess)))
+
+
+def _oldest(queue: str, now: datetime) -> datetime:
+    """Tell since when the oldest step of a queue is ready; now when none is."""
+    ready = JobStep.objects.filter(
+        state=StepState.QUEUED, queue=queue, ready_at__lte=now, job__priority__gte=0
+    )
+    return ready.order_by("ready_at").values_list("ready_at", flat=True).first() or now

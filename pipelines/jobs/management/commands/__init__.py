@@ -1,0 +1,1 @@
+"""Commands: the relay, the doctor, the dead letters."""

@@ -1,0 +1,111 @@
+"""Reads of jobs, each scoped to one owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django_celery_results.models import TaskResult
+
+from pipelines.core.errors import NotFound
+from pipelines.jobs.models import Artifact, Job, JobStep
+from pipelines.jobs.nodes import served_queues
+from pipelines.jobs.states import JobState, StepState
+
+if TYPE_CHECKING:
+    from pipelines.accounts.models import User
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Where a job's next step waits: the queue, the place in it from 1, and the reason in words."""
+
+    queue: str
+    position: int | None
+    reason: str
+
+
+def jobs_of(owner: User) -> QuerySet[Job]:
+    """Every job of an owner, with its steps, artifacts and children, newest first."""
+    return _with_parts(Job.objects.filter(owner=owner))
+
+
+def _with_parts(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    children = Job.objects.only("id", "kind", "state", "parent_id").order_by("id")
+    parts = ("steps", "artifacts", Prefetch("children", children))
+    return jobs.prefetch_related(*parts).order_by("-id")
+
+
+def job_get(owner: User, job_id: UUID) -> Job:
+    """Return one job; NotFound when it does not exist or is another's."""
+    job = jobs_of(owner).filter(pk=job_id).first()
+    if job is None:
+        raise NotFound("There is no such job.")
+    return job
+
+
+def dead_letters() -> QuerySet[Job]:
+    """Every job that failed, whosever it is, with what `jobs_of` reads along; for staff alone."""
+    return _with_parts(Job.objects.filter(state=JobState.FAILED))
+
+
+def artifact_get(owner: User, job_id: UUID, name: str) -> Artifact:
+    """Return one file of a job; NotFound when it does not exist or is another's."""
+    artifact = Artifact.objects.filter(job__owner=owner, job_id=job_id, name=name).first()
+    if artifact is None:
+        raise NotFound("There is no such file.")
+    return artifact
+
+
+def current_step(job: Job) -> JobStep | None:
+    """Return the step that runs or is next; None once the job has ended."""
+    open_states = (StepState.QUEUED, StepState.IN_PROGRESS)
+    return next((step for step in job.steps.all() if step.state in open_states), None)
+
+
+def waiting_of(jobs: Iterable[Job]) -> dict[UUID, Waiting]:
+    """Tell of those jobs whose next step waits: where, behind how many, and why; two queries."""
+    steps = [step for job in jobs if (step := current_step(job)) is not None]
+    queued = [step for step in steps if step.state == StepState.QUEUED]
+    if not queued:
+        return {}
+    positions, served = _queue_positions(queued), served_queues()
+    return {
+        step.job_id: Waiting(step.queue, positions.get(step.pk), _reason(step, served))
+        for step in queued
+    }
+
+
+def _queue_positions(steps: Iterable[JobStep]) -> dict[int, int]:
+    """Count the ready steps of each queue up to each of these, from 1; without those not ready."""
+    ahead = (
+        JobStep.objects.filter(
+            queue=OuterRef("queue"), state=StepState.QUEUED, ready_at__lt=OuterRef("ready_at")
+        )
+        .order_by()
+        .values("queue")
+        .annotate(count=Count("pk"))
+        .values("count")
+    )
+    ready = JobStep.objects.filter(
+        pk__in=[step.pk for step in steps], state=StepState.QUEUED, ready_at__isnull=False
+    )
+    places = ready.annotate(place=Coalesce(Subquery(ahead), 0) + 1).values_list("pk", "place")
+    return dict(places)
+
+
+def _reason(step: JobStep, served: set[str]) -> str:
+    if step.reason or step.queue in served:
+        return step.reason
+    return f"no worker serves the queue '{step.queue}'"
+
+
+def records_of(jobs: Iterable[Job]) -> dict[str, TaskResult]:
+    """Read Celery's own records of the steps of these jobs, by the task's id; one query."""
+    task_ids = [step.task_id for job in jobs for step in job.steps.all() if step.task_id]
+    records = TaskResult.objects.filter(task_id__in=task_ids) if task_ids else ()
+    return {record.task_id: record for record in records}

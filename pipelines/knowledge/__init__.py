@@ -1,0 +1,1 @@
+"""Knowledge: collections of documents, cut into passages that can be searched."""

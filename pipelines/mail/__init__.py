@@ -1,0 +1,1 @@
+"""Mail: e-mails written down before they are sent, and sent once."""

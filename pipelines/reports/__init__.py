@@ -1,0 +1,1 @@
+"""Reports: Markdown that becomes a PDF, kept for its owner."""
