@@ -1,0 +1,1 @@
+"""What the Celery workers run: the only importer of models, indexes, providers and renderers."""

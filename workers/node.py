@@ -1,0 +1,104 @@
+"""A worker says again and again which queues it consumes, once it is proven that it does.
+
+It begins once its engines are loaded: a front door that is ready answers the first turn as
+quickly as the second. A worker that is found to be deaf ends, and its supervisor starts another.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, NoReturn
+
+import structlog
+from billiard.process import active_children
+from celery.signals import worker_ready, worker_shutting_down
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from django.conf import settings
+from django.db import connection
+
+from pipelines.core.database import DATABASE_ERRORS, summary
+from pipelines.core.errors import TurnpikeError
+from pipelines.jobs import nodes
+from workers import configured
+from workers.liveness import Hearing, Letters, note, own_queue
+
+log = structlog.get_logger(__name__)
+_stop = threading.Event()
+
+# Not 0: a supervisor that restarts only what failed must restart this.
+DEAF = os.EX_TEMPFAIL
+
+
+@worker_ready.connect
+def start(sender: Consumer, **_: Any) -> None:
+    """Begin, once the worker consumes."""
+    threading.Thread(target=_run, args=(sender,), name="node", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def stop(**_: Any) -> None:
+    """End: a worker that finishes its last tasks takes no new ones."""
+    _stop.set()
+    note()
+
+
+def _run(consumer: Consumer) -> None:
+    name = nodes.node_name(consumer.hostname)
+    letters = Letters(own_queue(consumer.hostname))
+    hearing = Hearing(consumer, letters.write)
+    _warm(sorted(consumer.app.amqp.queues.consume_from))
+    while not _stop.is_set() and not hearing.is_deaf:
+        began = time.monotonic()
+        _beat(name, hearing)
+        _stop.wait(settings.NODE_SECONDS - (time.monotonic() - began))
+    letters.close()
+    _forget(name)
+    if hearing.is_deaf and not _stop.is_set():
+        _end(hearing.silence)
+
+
+def _warm(queues: list[str]) -> None:
+    try:
+        configured.warm(queues)
+    except TurnpikeError as error:  # the steps that need the engine will say the same
+        log.warning("node.engine_unavailable", code=error.error_code, detail=error.detail)
+
+
+def _beat(name: str, hearing: Hearing) -> None:
+    try:
+        if hearing.ask():
+            nodes.node_seen(name=name, role="worker", queues=hearing.queues())
+        elif hearing.silence:
+            log.warning("node.unheard", seconds=hearing.silence)
+    except DATABASE_ERRORS as error:
+        log.warning("node.database_unreachable", error=summary(error))
+        connection.close()
+    except Exception:
+        # Without this thread the worker would seem dead, and nobody would notice that it is deaf.
+        log.exception("node.bug")
+        connection.close()
+
+
+def _forget(name: str) -> None:
+    try:
+        nodes.node_gone(name=name)
+    except DATABASE_ERRORS as error:  # the row grows old by itself
+        log.warning("node.database_unreachable", error=summary(error))
+
+
+def _end(silence: float) -> NoReturn:
+    """End this process: with its steps done, or after a grace, when their leases bring them back.
+
+    The main thread may be what is stuck, so the last word is this thread's.
+    """
+    grace = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
+    log.error("node.deaf", seconds=silence, grace=grace)
+    state.should_stop = DEAF  # type: ignore[assignment]  # declared by its first value, None
+    time.sleep(grace)
+    log.error("node.ended_by_force")
+    for child in active_children():
+        child.terminate()
+    os._exit(DEAF)
