@@ -1,0 +1,74 @@
+"""What the OpenAPI description says about every route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+
+from api.errors import PROBLEM_JSON
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FieldProblem(serializers.Serializer[Any]):
+    """A field at fault."""
+
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457 problem details; `code` is stable, `detail` is for people."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    # A declared field leaves the serializer's own attribute of this name alone.
+    errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]
+
+
+class Detail(serializers.Serializer[Any]):
+    """One sentence."""
+
+    detail = serializers.CharField()
+
+
+def operation(
+    name: str, good: Mapping[int | tuple[int, str], Any], **more: Any
+) -> Callable[[F], F]:
+    """Describe a view's method.
+
+    Args:
+        name: `<noun>_<verb>`, unique; the noun groups the routes.
+        good: The shapes of the answers by status; those of problems are added.
+        more: Whatever else drf-spectacular's `extend_schema` takes.
+    """
+
+    def describe(method: F) -> F:
+        described: F = extend_schema(
+            operation_id=name,
+            tags=[name.partition("_")[0]],
+            parameters=[*_ids(method), *more.pop("parameters", ())],
+            responses={**good, ("4XX", PROBLEM_JSON): Problem, ("5XX", PROBLEM_JSON): Problem},
+            **more,
+        )(method)
+        return described
+
+    return describe
+
+
+def _ids(method: Callable[..., Any]) -> list[OpenApiParameter]:
+    """Describe the ids in the path, which the method takes as UUIDs."""
+    return [
+        OpenApiParameter(name, OpenApiTypes.UUID, OpenApiParameter.PATH)
+        for name, kind in method.__annotations__.items()
+        if kind in ("UUID", UUID)
+    ]

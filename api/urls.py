@@ -1,0 +1,69 @@
+"""The whole route table."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from api import (
+    accounts,
+    artifacts,
+    chat,
+    credits,  # noqa: A004 - the noun; the builtin of this name is for Python's prompt
+    dead_letters,
+    health,
+    jobs,
+    knowledge,
+    mail,
+    reports,
+    tokens,
+)
+from api.errors import unknown_path
+from api.pages import views as pages
+from api.paths import IdConverter
+
+register_converter(IdConverter, "id")
+
+v1: list[URLPattern | URLResolver] = [
+    path("accounts/", accounts.Accounts.as_view()),
+    path("accounts/verify/", accounts.Verification.as_view(), name="account-verification"),
+    path("accounts/me/", accounts.Me.as_view()),
+    path("tokens/", tokens.Tokens.as_view()),
+    path("tokens/refresh/", tokens.TokenRefresh.as_view()),
+    path("tokens/revoke/", tokens.TokenRevoke.as_view()),
+    path("turns/", chat.Turns.as_view()),
+    path("conversations/", chat.Conversations.as_view()),
+    path("conversations/<id:conversation_id>/", chat.ConversationView.as_view()),
+    path("conversations/<id:conversation_id>/messages/", chat.Messages.as_view()),
+    path("jobs/", jobs.Jobs.as_view()),
+    path("jobs/<id:job_id>/", jobs.JobView.as_view(), name="job"),
+    path("jobs/<id:job_id>/cancel/", jobs.JobCancel.as_view()),
+    path("jobs/<id:job_id>/retry/", jobs.JobRetry.as_view()),
+    path(
+        "jobs/<id:job_id>/artifacts/<str:name>/", artifacts.ArtifactView.as_view(), name="artifact"
+    ),
+    path("dead-letters/", dead_letters.DeadLetters.as_view()),
+    path("dead-letters/replay/", dead_letters.DeadLetterReplay.as_view()),
+    path("knowledge/collections/", knowledge.Collections.as_view()),
+    path("knowledge/collections/<id:collection_id>/", knowledge.CollectionView.as_view()),
+    path("knowledge/documents/", knowledge.Documents.as_view()),
+    path("knowledge/documents/<id:document_id>/", knowledge.DocumentView.as_view()),
+    path("knowledge/search/", knowledge.Searches.as_view()),
+    path("credits/", credits.Credits.as_view()),
+    path("credits/entries/", credits.CreditEntries.as_view()),
+    path("reports/", reports.Reports.as_view()),
+    path("reports/<id:report_id>/", reports.ReportView.as_view()),
+    path("emails/", mail.Emails.as_view()),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.landing, name="landing"),
+    path("outbox/", pages.outbox, name="outbox"),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/", include(v1)),
+    # Not `handler404`: under DEBUG, which the embedded default runs with, Django never calls it.
+    re_path(r"^api/", unknown_path),
+]
