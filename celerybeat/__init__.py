@@ -1,0 +1,1 @@
+"""What runs by the clock: the schedule, declared in code, and beat's own app."""
