@@ -1,0 +1,1 @@
+"""The embedded default: what stands in for outside services on one machine."""

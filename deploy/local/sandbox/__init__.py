@@ -1,0 +1,1 @@
+"""A sandbox language model: a small deterministic server that speaks the OpenAI wire protocol."""
