@@ -1,0 +1,1 @@
+"""Real processes, started as an operator starts them, and killed."""

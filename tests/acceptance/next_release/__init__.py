@@ -1,0 +1,1 @@
+"""What the next release might bring: two migrations, and the settings that find them."""

@@ -1,0 +1,1 @@
+"""Parts of the product against a real database, cache or broker."""
