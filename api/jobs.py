@@ -17,7 +17,7 @@ from api.bodies import read
 from api.schema import operation
 from api.shapes import JobShape, job_bodies, job_body
 from pipelines.core.errors import Conflict
-from pipelines.core.steps import pipeline
+from pipelines.core.steps import Undeclared, pipeline
 from pipelines.jobs.models import Job
 from pipelines.jobs.selectors import job_get, jobs_of
 from pipelines.jobs.services import job_cancel, job_replay
@@ -43,7 +43,7 @@ class KindFilters(serializers.Serializer[Any]):
         """Refuse a kind that no pipeline declares."""
         try:
             return pipeline(value).kind
-        except KeyError as error:
+        except Undeclared as error:
             raise serializers.ValidationError(
                 "There is no such kind of job.", "unknown_kind"
             ) from error

@@ -95,16 +95,20 @@ Body = Callable[[Run], None]
 
 
 def step_task(step: Step) -> Callable[[Body], Body]:
-    """Register a body as the task of a step; on the wire it is `<step name>(job_id, epoch)`."""
+    """Register a body as the task of a step; on the wire it is `<step name>(job_id, epoch)`.
+
+    What a later release may send beside them is passed over.
+    """
 
     def register(body: Body) -> Body:
         @wraps(body)
-        def task(self: Task, job_id: str, epoch: int) -> None:  # type: ignore[type-arg]
+        def task(self: Task, job_id: str, epoch: int, **_later: Any) -> None:  # type: ignore[type-arg]
             request = self.request
             with structlog.contextvars.bound_contextvars(job_id=job_id, step=step.name):
                 execute(step, body, UUID(job_id), epoch, request.hostname or "", request.id or "")
 
-        app.task(name=step.name, bind=True)(task)
+        # The stubs lose the keywords of a bound task.
+        app.task(name=step.name, bind=True)(task)  # type: ignore[arg-type]
         return body
 
     return register

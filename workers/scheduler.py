@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pipelines.core.database import DATABASE_ERRORS
 from pipelines.core.steps import Step
 from pipelines.scheduler import pipeline, retention, services, statistics
 from project.celery import app
 from workers.base import Run, step_task
 
 
-@app.task(name=pipeline.START.name)
+@app.task(
+    name=pipeline.START.name,
+    autoretry_for=DATABASE_ERRORS,
+    retry_backoff=True,
+    retry_backoff_max=60,
+    max_retries=10,
+)
 def start(kind: str, slot: str | None = None) -> str:
     """Accept the run that beat's message asks for; return the job's id."""
     return str(services.run_start(kind, slot).pk)

@@ -7,11 +7,11 @@ it. Options on a task decorator would be invisible to a sender that has not impo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pipelines.core.errors import TransientError
+from pipelines.core.errors import TransientError, Unavailable
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,12 @@ class Pipeline:
     on_replay: Callable[[UUID], None] | None = None
 
 
+class Undeclared(Unavailable):
+    """A newer release of Turnpike wrote this; it is left to the processes of that release."""
+
+    code = "undeclared"
+
+
 _pipelines: dict[str, Pipeline] = {}
 _steps: dict[str, Step] = {}
 
@@ -80,15 +86,21 @@ def register(pipeline: Pipeline) -> Pipeline:
 
 
 def pipeline(kind: str) -> Pipeline:
-    """Return the pipeline of a job's kind; KeyError when no app declares it."""
-    return _pipelines[kind]
+    """Return the pipeline of a job's kind; Undeclared when no app declares it."""
+    try:
+        return _pipelines[kind]
+    except KeyError:
+        raise Undeclared from None
 
 
 def step(name: str) -> Step:
-    """Return the step of a name; KeyError when no app declares it."""
-    return _steps[name]
+    """Return the step of a name; Undeclared when no app declares it."""
+    try:
+        return _steps[name]
+    except KeyError:
+        raise Undeclared from None
 
 
-def declared_steps() -> Iterator[Step]:
-    """Every declared step."""
-    yield from _steps.values()
+def declared_steps() -> Collection[Step]:
+    """Every step that this release knows."""
+    return _steps.values()

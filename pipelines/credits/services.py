@@ -108,7 +108,7 @@ def _insufficient(owner_id: UUID, amount: int) -> InsufficientCredits:
 def credits_settle(*, reservation: Entry, used: int) -> None:
     """Close a reservation: charge what was used, up to what was held, and give back the rest.
 
-    One that is closed already stays as it is.
+    With nothing used it is released whole. One that is closed already stays as it is.
     """
     held = -reservation.amount
     charged = min(max(used, 0), held)
@@ -130,8 +130,3 @@ def credits_settle(*, reservation: Entry, used: int) -> None:
     except IntegrityError:
         if not is_closed(reservation):
             raise
-
-
-def credits_release(*, reservation: Entry) -> None:
-    """Give a reservation back whole; one that is closed already stays as it is."""
-    credits_settle(reservation=reservation, used=0)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from pipelines.core.dispatch import Hint
-from pipelines.core.steps import step as declared
+from pipelines.core.steps import declared_steps
 from pipelines.jobs.models import Job
 from pipelines.jobs.states import StepState
 
 
 def remaining_hint(job: Job) -> Hint:
-    """Name the queued steps of a job, in their order."""
-    queued = [step for step in job.steps.all() if step.state == StepState.QUEUED]
-    return Hint(job.pk, job.epoch, tuple(declared(step.name) for step in queued))
+    """Name the queued steps of a job, in their order, up to one that only a newer release knows.
+
+    A relay of that release sends the rest.
+    """
+    queued = [step.name for step in job.steps.all() if step.state == StepState.QUEUED]
+    known = {step.name: step for step in declared_steps()}
+    names = takewhile(known.__contains__, queued)
+    return Hint(job.pk, job.epoch, tuple(known[name] for name in names))

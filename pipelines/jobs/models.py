@@ -115,9 +115,9 @@ class JobStep(models.Model):
     # Why it waits, in words for a person.
     reason = models.CharField(max_length=255, blank=True)
     # The fence: an effect is recorded only by the attempt that still owns the step.
-    attempt = models.PositiveSmallIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)
     # Attempts of earlier epochs, and those given back unused, which the retry policy forgives.
-    forgiven = models.PositiveSmallIntegerField(default=0)
+    forgiven = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=255, blank=True)
     task_id = models.CharField(max_length=64, blank=True)
@@ -168,7 +168,7 @@ class JobEvent(models.Model):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="events")
     type = models.CharField(max_length=32)
     step = models.CharField(max_length=64, blank=True)
-    attempt = models.PositiveSmallIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)
     detail = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 

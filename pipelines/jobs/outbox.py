@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from pipelines.core import dispatch
 from pipelines.core.database import DATABASE_ERRORS
+from pipelines.core.steps import declared_steps
 from pipelines.jobs.hints import remaining_hint
 from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.states import StepState
@@ -33,7 +34,14 @@ def publish_due() -> int:
 
 
 def _ready(now: datetime) -> QuerySet[JobStep]:
-    return JobStep.objects.filter(state=StepState.QUEUED, ready_at__lte=now)
+    """Select what may run by now and is known here; the rest is for relays of a newer release."""
+    known = declared_steps()
+    return JobStep.objects.filter(
+        state=StepState.QUEUED,
+        ready_at__lte=now,
+        name__in={step.name for step in known},
+        queue__in={step.queue for step in known},
+    )
 
 
 def _unsent(now: datetime) -> list[Due]:

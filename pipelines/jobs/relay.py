@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from pipelines.core.database import DATABASE_ERRORS
 from pipelines.core.errors import TransientError, TurnpikeError
+from pipelines.core.steps import Undeclared
 from pipelines.jobs import ordering, shares
 from pipelines.jobs.claims import attempt_failed
 from pipelines.jobs.locks import lock_free_job
@@ -71,6 +72,8 @@ def _repair(job_ids: Iterable[UUID], repair: Callable[[Job], bool]) -> int:
                 count += job is not None and job.state in ACTIVE and repair(job)
         except DATABASE_ERRORS:
             raise
+        except Undeclared:
+            log.info("relay.left_to_a_newer_release", job_id=str(job_id))
         except Exception:
             log.exception("relay.job_failed", job_id=str(job_id))
     return count

@@ -17,7 +17,6 @@ from pipelines.credits.models import Balance, Entry, Kind
 from pipelines.credits.selectors import faults, reservation_of
 from pipelines.credits.services import (
     credits_grant,
-    credits_release,
     credits_reserve,
     credits_settle,
 )
@@ -103,12 +102,6 @@ class LedgerMachine(DurableMachine):
         credits_settle(reservation=reservation, used=used)
         self._closed(reservation, max(0, used))
 
-    @rule(reservation=reservations)
-    def release(self, reservation: Entry) -> None:
-        """Give a reservation back, or one that is closed already."""
-        credits_release(reservation=reservation)
-        self._closed(reservation, 0)
-
     def _closed(self, reservation: Entry, used: int) -> None:
         held = self.held[(reservation.job_id, reservation.epoch)]
         if held.charged is None:
@@ -151,7 +144,7 @@ class LedgerMachine(DurableMachine):
         assert list(faults()) == []
         for held in self.held.values():
             if (reservation := reservation_of(held.job.pk)) is not None:
-                self.release(reservation)
+                self.settle(reservation, 0)
         Job.objects.filter(owner=self.owner).update(state=JobState.FAILED)
         self.the_ledger_balances()
         assert list(faults()) == []

@@ -14,7 +14,6 @@ from pipelines.credits.selectors import faults, reservation_of
 from pipelines.credits.services import (
     account_open,
     credits_grant,
-    credits_release,
     credits_reserve,
     credits_settle,
 )
@@ -72,14 +71,14 @@ def test_a_reservation_is_closed_once(owner: User, job: Job) -> None:
     before = lines(owner)
 
     credits_settle(reservation=reservation, used=6)
-    credits_release(reservation=reservation)
+    credits_settle(reservation=reservation, used=0)
 
     assert (balance(owner), lines(owner)) == ((8, 0), before)
 
 
 def test_what_was_released_cannot_be_charged(owner: User, job: Job) -> None:
     reservation = _reserved(job, 6)
-    credits_release(reservation=reservation)
+    credits_settle(reservation=reservation, used=0)
 
     credits_settle(reservation=reservation, used=6)
 
@@ -92,14 +91,14 @@ def test_an_epoch_is_reserved_for_once_even_when_nothing_is_left(owner: User, jo
     credits_reserve(job=job, amount=10)
 
     assert balance(owner) == (0, 10)
-    credits_release(reservation=_reserved(job, 10))
+    credits_settle(reservation=_reserved(job, 10), used=0)
     credits_reserve(job=job, amount=3)
     assert (balance(owner), reservation_of(job.pk)) == ((10, 0), None)
 
 
 def test_a_replay_reserves_anew_and_an_old_closing_does_not_touch_it(owner: User, job: Job) -> None:
     old = _reserved(job, 6)
-    credits_release(reservation=old)
+    credits_settle(reservation=old, used=0)
     job.epoch = 2
 
     new = _reserved(job, 7)

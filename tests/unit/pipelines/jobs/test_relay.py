@@ -159,18 +159,52 @@ def test_one_job_that_cannot_be_repaired_stops_no_other(
     broken, good = accept(), accept()
     for job in (broken, good):
         JobStep.objects.filter(pk=claim(job).step_id).update(lease_expires_at=timezone.now() - AGO)
-    broken.steps.filter(name=FIRST.name).update(name="gone.step")
-    unsent = accept(skip=(FIRST,))
-    unsent.steps.update(published_at=None)
-    unsent.steps.filter(name=THIRD.name).update(name="gone.step")
+    broken.steps.filter(name=FIRST.name).update(name="later.step")
     fine = accept()
     fine.steps.update(published_at=None)
 
     done = relay.tick()
 
     assert (done["leases"], done["published"]) == (1, 1)
+    assert states(broken)[:2] == ["in_progress", "in_progress"]
     assert states(good)[:2] == ["in_progress", "queued"]
     assert [hint.job_id for hint in published] == [fine.pk]
+
+
+def test_what_only_a_newer_release_knows_is_not_sent_by_this_one(
+    accept: Accept, published: list[Hint]
+) -> None:
+    """Given unsent steps of a name or a queue that is unknown here, only the known are sent."""
+    named, queued, followed = accept(), accept(), accept()
+    JobStep.objects.update(published_at=None)
+    named.steps.filter(name=FIRST.name).update(name="later.step")
+    queued.steps.update(queue="later")
+    followed.steps.filter(name=THIRD.name).update(name="later.step")
+
+    assert publish_due() == 1
+
+    assert [(hint.job_id, _names(hint)) for hint in published] == [
+        (followed.pk, [FIRST.name, SECOND.name])
+    ]
+    assert list(named.steps.values_list("published_at", flat=True)) == [None] * 3
+
+
+def test_a_newer_releases_lost_message_is_left_to_it(accept: Accept, published: list[Hint]) -> None:
+    """Given a message that was lost in a queue unknown here, counting does not stumble over it."""
+    accept().steps.update(queue="later")
+    JobStep.objects.filter(ready_at__isnull=False).update(published_at=timezone.now() - AGO)
+
+    assert publish_due() == 0
+    assert published == []
+
+
+def test_a_job_of_a_kind_that_only_a_newer_release_knows_is_not_ended(accept: Accept) -> None:
+    """Given a passed deadline, it is left to a relay that knows what the job has reserved."""
+    later = accept(deadline=timezone.now() - AGO)
+    Job.objects.filter(pk=later.pk).update(kind="later.kind")
+
+    assert relay.end_overdue() == 0
+    assert states(later)[0] == "queued"
 
 
 def test_just_after_an_outage_an_expired_lease_means_nothing(accept: Accept) -> None:
