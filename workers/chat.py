@@ -126,9 +126,9 @@ def _citations(run: Run, answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _report(run: Run, reply: Message) -> str | None:
     """Order the report of a reply that holds a trigger phrase; return its id."""
-    owner = reply.conversation.owner
     if not services.wants_report(reply.content):
         return None
+    owner = reply.conversation.owner
     report = report_request(
         owner=owner,
         title="AI roadmap",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -34,16 +34,14 @@ def check_admission(pipeline: Pipeline) -> None:
     limit = settings.BACKPRESSURE_SECONDS
     if not limit:
         return
-    now = timezone.now()
-    oldest = min((_oldest(step.queue, now) for step in pipeline.steps), default=now)
-    excess = (now - oldest).total_seconds() - limit
-    if excess > 0:
-        raise Overloaded(retry_after=min(RETRY_CEILING, max(RETRY_FLOOR, excess)))
-
-
-def _oldest(queue: str, now: datetime) -> datetime:
-    """Tell since when the oldest step of a queue is ready; now when none is."""
-    ready = JobStep.objects.filter(
-        state=StepState.QUEUED, queue=queue, ready_at__lte=now, job__priority__gte=0
+    late = timezone.now() - timedelta(seconds=limit)
+    too_old = JobStep.objects.filter(
+        state=StepState.QUEUED,
+        queue__in={step.queue for step in pipeline.steps},
+        ready_at__lt=late,
+        job__priority__gte=0,
     )
-    return ready.order_by("ready_at").values_list("ready_at", flat=True).first() or now
+    oldest = too_old.order_by("ready_at").values_list("ready_at", flat=True).first()
+    if oldest is not None:
+        excess = (late - oldest).total_seconds()
+        raise Overloaded(retry_after=min(RETRY_CEILING, max(RETRY_FLOOR, excess)))

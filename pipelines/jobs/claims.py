@@ -182,12 +182,10 @@ def _step_complete(job: Job, step: JobStep, output: dict[str, Any]) -> None:
         error_detail="",
     )
     JobEvent.objects.create(job=job, type="step.completed", step=step.name, attempt=step.attempt)
-    following = job.steps.filter(position__gt=step.position).first()
-    if following is None:
+    # The chain's next link is under way; should it be lost, the relay sends another.
+    following = job.steps.filter(position=step.position + 1)
+    if not following.update(ready_at=now, published_at=now):
         job_end(job, JobState.COMPLETED, output=output)
-    else:
-        # The chain's next link is under way; should it be lost, the relay sends another.
-        JobStep.objects.filter(pk=following.pk).update(ready_at=now, published_at=now)
 
 
 def step_give_up(claim: Claim, error: TurnpikeError) -> None:

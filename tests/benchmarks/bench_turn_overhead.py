@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import chain
-from redis import Redis
 
 from tests.acceptance.client import Client
-from tests.acceptance.stack import ROOT, inherited, running_stack
+from tests.acceptance.stack import running_stack
+from tests.benchmarks.chains import bare_chains, emptied_redis
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.needs("redis")]
 
 TURNS = int(os.environ.get("TURNS", "200"))
-REDIS_DATABASE = 12
 
 
 def percentile(values: list[float], percent: int) -> float:
@@ -39,42 +33,6 @@ def row(name: str, seconds: list[float]) -> str:
     """One line of the table, in milliseconds."""
     middle, high = (percentile(seconds, percent) * 1000 for percent in (50, 95))
     return f"{name:<34} p50 {middle:7.1f} ms   p95 {high:7.1f} ms   n={len(seconds)}"
-
-
-@contextmanager
-def bare_chain(redis_url: str) -> Iterator[Callable[[int], float]]:
-    """Run bare workers; yield what sends one chain and returns its seconds."""
-    environment = {**inherited(), "REDIS_URL": redis_url}
-    os.environ["REDIS_URL"] = redis_url
-    from tests.benchmarks import bare
-
-    command = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.bare", "worker"]
-    with ExitStack() as stack, Redis.from_url(redis_url) as client:
-        for queue in bare.HOPS:
-            worker = subprocess.Popen(
-                [*command, "-Q", queue, "-P", "threads", "-c", "4", "-n", f"bare-{queue}@%h"],
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            stack.callback(worker.wait)
-            stack.callback(worker.terminate)
-
-        def send(number: int) -> float:
-            begun = time.time()
-            first, second, third = bare.HOPS
-            chain(
-                bare.hop.si().set(queue=first),
-                bare.hop.si().set(queue=second),
-                bare.last.si(number).set(queue=third),
-            ).apply_async()
-            while (done := client.hget(bare.DONE, str(number))) is None:
-                time.sleep(0.002)
-            return float(done) - begun
-
-        send(-1)
-        yield send
 
 
 def _seconds(job: Any) -> tuple[float, float]:
@@ -93,20 +51,20 @@ def _seconds(job: Any) -> tuple[float, float]:
 def test_turn_overhead(
     tmp_path: Path, redis_url: str, database: str, request: pytest.FixtureRequest
 ) -> None:
-    broker = redis_url.rpartition("/")[0] + f"/{REDIS_DATABASE}"
-    with Redis.from_url(broker) as client:
-        client.flushdb()
+    broker = emptied_redis(redis_url)
     services = {"REDIS_URL": broker}
     if database == "postgres":
         services["DATABASE_URL"] = request.getfixturevalue("fresh_postgres")
     turns, models, hops = [], [], []
-    with running_stack(tmp_path, services) as stack, bare_chain(broker) as send:
+    with running_stack(tmp_path, services) as stack, bare_chains(broker) as chains:
         person = stack.client("ada@example.com")
         person.sign_up()
         person.upload("Notes", "toll.md", b"# Tolls\n\nA cart pays four ducats at the turnpike.")
         person.wait(person.turn("What does a cart pay?")["id"])
         for number in range(TURNS):
-            hops.append(send(number))
+            begun = time.time()
+            chains.send(number)
+            hops.append(chains.wait(number) - begun)
             accepted = person.turn("What does a cart pay?")
             overhead, model = _seconds(_wait(person, accepted["id"]))
             turns.append(overhead)

@@ -15,6 +15,7 @@ from tests.acceptance.chaos.run import Effort, Result, planned, run_seed
 from tests.acceptance.chaos.world import Shape, World, world
 
 LONG_RUN_PEOPLE = 10
+LONG_RUN_TALK = 400.0
 # The ways of `patched.broken`, which only a worker can import.
 BROKEN = ("", "no_fencing", "publish_before_commit", "no_relay")
 
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.jobs:  # one long run, as quick as the machine is
         seeds = seeds[:1]
         people = max(options.people, LONG_RUN_PEOPLE)
-        effort = replace(effort, jobs=options.jobs, people=people, pause=(0.0, 0.05), limit=1800.0)
+        effort = replace(effort, jobs=options.jobs, people=people, pause=(0.0, 0.05))
+        effort = replace(effort, talk=LONG_RUN_TALK, limit=1800.0)
     if options.broken:  # what is lost is lost: there is not much to wait for
         effort = replace(effort, patience=20.0)
     results: list[Result] = []

@@ -32,6 +32,7 @@ class Effort:
         seconds: How long faults begin for, in each round.
         people: How many clients there are.
         pause: The least and the most seconds that each waits between two acts.
+        talk: The weight of plain turns among their acts; all else has about 40.
         jobs: Rounds are repeated until so many jobs are accepted; one round when 0.
         patience: Seconds without any movement after which what has not ended never will.
         limit: Seconds in all that are given to settle.
@@ -40,6 +41,7 @@ class Effort:
     seconds: float = 40.0
     people: int = 4
     pause: tuple[float, float] = (0.05, 0.4)
+    talk: float = 60.0
     jobs: int = 0
     patience: float = 60.0
     limit: float = 300.0
@@ -110,7 +112,7 @@ class _LaneRunner(threading.Thread):
 def run_seed(world: World, seed: int, effort: Effort) -> Result:
     """Run one seed, or as many from it on as it takes for the wanted number of jobs."""
     result = Result(seed)
-    with town(world, seed, effort.people) as people:
+    with town(world, seed, effort.people, effort.talk) as people:
         since = time.time()
         facts = Facts(world, people.journal.emails, since)
         for life in people.lives:

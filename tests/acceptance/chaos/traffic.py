@@ -29,7 +29,9 @@ They asked about the {thing}, and the answer was {word} once more.
 class Life(threading.Thread):
     """One person who goes on until told to end; what goes wrong ends the run."""
 
-    def __init__(self, world: World, person: Person, seed: str, *, reads: bool) -> None:
+    def __init__(
+        self, world: World, person: Person, seed: str, *, reads: bool, talk: float
+    ) -> None:
         """Prepare.
 
         Args:
@@ -37,6 +39,7 @@ class Life(threading.Thread):
             person: Who; what is promised to them is written there.
             seed: What decides what they do.
             reads: Whether they keep documents.
+            talk: The weight of plain turns among what they do; all else has about 40.
         """
         super().__init__(name=person.email, daemon=True)
         self.error: BaseException | None = None
@@ -49,7 +52,7 @@ class Life(threading.Thread):
         self._collection = ""
         self._reads = reads
         self._acts: dict[Callable[[], None], float] = {
-            self.say: 60.0,
+            self.say: talk,
             self.ask_for_roadmap: 5.0,
             self.report: 5.0,
             self.report_by_mail: 4.0,
@@ -179,7 +182,7 @@ class Town:
 
 
 @contextmanager
-def town(world: World, seed: int, people: int) -> Iterator[Town]:
+def town(world: World, seed: int, people: int, talk: float) -> Iterator[Town]:
     """Let people move in; every second one keeps documents."""
     journal = Journal()
     lives = [
@@ -188,6 +191,7 @@ def town(world: World, seed: int, people: int) -> Iterator[Town]:
             journal.join(f"p{number}-of-{seed}-{time.time_ns() % 10**9}@example.com"),
             f"{seed}/{number}",
             reads=world.shape.embed and number % 2 == 0,
+            talk=talk,
         )
         for number in range(people)
     ]
