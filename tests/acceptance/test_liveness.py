@@ -98,7 +98,7 @@ def _take_away_its_queue(stack: Stack) -> None:
     stack.wait_ready(spared=_SPARED)
     command = [sys.executable, "-m", "celery", "-A", "project.celery", "control"]
     done = subprocess.run(
-        [*command, "-d", f"llm@{socket.gethostname()}", "cancel_consumer", "llm"],
+        [*command, "-t", "10", "-d", f"llm@{socket.gethostname()}", "cancel_consumer", "llm"],
         cwd=ROOT,
         env=stack.environment,
         capture_output=True,
