@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from pipelines.chat.models import Conversation, Message
@@ -34,11 +33,6 @@ class ConversationAdmin(WatchAdmin, CascadeAdmin):
         """Whether somebody may delete conversations."""
         return request.user.has_perm("chat.delete_conversation")
 
-    def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
-        """Delete as the API does: what is under way is cancelled."""
+    def erase(self, obj: Conversation) -> None:
+        """Cancel what is under way and delete."""
         conversation_delete(conversation=obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Conversation]) -> None:
-        """Delete each as the API does."""
-        for conversation in queryset:
-            conversation_delete(conversation=conversation)

@@ -19,9 +19,8 @@ from pipelines.chat.pipeline import RETRIEVE, TURN
 from pipelines.core.errors import InvalidInput, MessageTooLarge, NotFound
 from pipelines.jobs.admission import check_admission
 from pipelines.jobs.models import Job
-from pipelines.jobs.services import job_accept, job_cancel
+from pipelines.jobs.services import job_accept, lane_cancel
 from pipelines.jobs.shares import BULK, INTERACTIVE
-from pipelines.jobs.states import ACTIVE
 from pipelines.knowledge.selectors import collections_searchable
 
 if TYPE_CHECKING:
@@ -90,12 +89,7 @@ def conversation_delete(*, conversation: Conversation) -> None:
     """Cancel what is under way in a conversation and delete it with its messages."""
     with transaction.atomic():
         Conversation.objects.select_for_update(no_key=True).filter(pk=conversation.pk).first()
-        jobs = Job.objects.filter(
-            ordering_key=_ordering_key(conversation.pk), state__in=ACTIVE
-        ).order_by("ordering_number")
-        # Locked in their order, cancelled from the last: none becomes ready on the way.
-        for job_id in reversed(jobs.select_for_update(no_key=True).values_list("pk", flat=True)):
-            job_cancel(job_id=job_id)
+        lane_cancel(_ordering_key(conversation.pk))
         conversation.delete()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -66,6 +66,19 @@ class CascadeAdmin(Page):
         """Ask for the right to delete the thing, not for that to delete each of its parts."""
         shown, counts, _, protected = super().get_deleted_objects(objs, request)
         return shown, counts, set(), protected
+
+    def erase(self, obj: Any) -> None:
+        """Delete one thing as the API does."""
+        obj.delete()
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete what a page shows."""
+        self.erase(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete what was chosen in a list."""
+        for obj in queryset:
+            self.erase(obj)
 
 
 def link_to(row: Model | None, text: str = "") -> SafeString | str:

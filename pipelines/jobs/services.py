@@ -162,6 +162,15 @@ def job_cancel(*, job_id: UUID) -> Job:
     return job
 
 
+def lane_cancel(ordering_key: str) -> None:
+    """Cancel what is under way in a lane; the caller holds the lock of the row that guards it."""
+    lane = Job.objects.filter(ordering_key=ordering_key, state__in=ACTIVE)
+    locked = lane.order_by("ordering_number").select_for_update(no_key=True)
+    # Locked in their order, cancelled from the last: none becomes ready on the way.
+    for job_id in reversed(locked.values_list("pk", flat=True)):
+        job_cancel(job_id=job_id)
+
+
 def job_replay(*, job_id: UUID) -> Job:
     """Run a failed job again from the step that failed, without the deadline it may have had.
 

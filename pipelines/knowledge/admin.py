@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from pipelines.core.admin import CascadeAdmin, WatchAdmin, link_to
 from pipelines.knowledge.models import Collection, Document
+from pipelines.knowledge.services import collection_delete, document_delete
 
 
 @admin.register(Collection)
@@ -27,6 +28,10 @@ class CollectionAdmin(CascadeAdmin):
         """Count the documents along."""
         collections: QuerySet[Collection] = super().get_queryset(request)
         return collections.annotate(document_count=Count("documents"))
+
+    def erase(self, obj: Collection) -> None:
+        """Cancel what is under way and delete."""
+        collection_delete(collection=obj)
 
     @admin.display(description="documents", ordering="document_count")
     def document_count(self, collection: Collection) -> int:
@@ -65,6 +70,10 @@ class DocumentAdmin(WatchAdmin, CascadeAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether somebody may delete documents."""
         return request.user.has_perm("knowledge.delete_document")
+
+    def erase(self, obj: Document) -> None:
+        """Cancel what is under way and delete."""
+        document_delete(document=obj)
 
     @admin.display(description="job")
     def job_link(self, document: Document) -> SafeString | str:

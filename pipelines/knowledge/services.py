@@ -11,9 +11,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from pipelines.core.errors import Conflict, InvalidInput, MessageTooLarge, Unavailable
+from pipelines.core.errors import Conflict, InvalidInput, MessageTooLarge, NotFound, Unavailable
 from pipelines.jobs.models import Job
-from pipelines.jobs.services import job_accept
+from pipelines.jobs.services import job_accept, job_cancel, lane_cancel
 from pipelines.jobs.shares import BULK
 from pipelines.knowledge import selectors
 from pipelines.knowledge.formats import HEAD_BYTES, decode, sniff
@@ -38,8 +38,15 @@ def collection_create(*, owner: User | None, name: str) -> Collection:
 
 
 def collection_delete(*, collection: Collection) -> None:
-    """Delete a collection with all that is in it."""
-    collection.delete()
+    """Cancel what is under way in a collection and delete it with all that is in it."""
+    with transaction.atomic():
+        Collection.objects.select_for_update(no_key=True).filter(pk=collection.pk).first()
+        lane_cancel(_ordering_key(collection.pk))
+        collection.delete()
+
+
+def _ordering_key(collection_id: UUID) -> str:
+    return f"collection:{collection_id}"
 
 
 def document_upload(
@@ -64,18 +71,20 @@ def document_upload(
     Raises:
         InvalidInput: It is empty, not UTF-8, or holds a NUL.
         MessageTooLarge: It is larger than UPLOAD_MAX_BYTES.
+        NotFound: The collection has been deleted meanwhile.
         UnsupportedType: Nothing here reads its type.
     """
     media_type = sniff(name, declared, content[:HEAD_BYTES])
     decode(content, max_bytes=settings.UPLOAD_MAX_BYTES)
     with transaction.atomic():
         # The collection guards the order of its ingests: one writer of its index at a time.
-        Collection.objects.select_for_update(no_key=True).get(pk=collection.pk)
+        if not Collection.objects.select_for_update(no_key=True).filter(pk=collection.pk).first():
+            raise NotFound("There is no such collection.")
         job = job_accept(
             pipeline=INGEST,
             owner=owner,
             input={},
-            ordering_key=f"collection:{collection.pk}",
+            ordering_key=_ordering_key(collection.pk),
             priority=BULK,
             deadline=deadline,
         )
@@ -91,8 +100,15 @@ def document_upload(
 
 
 def document_delete(*, document: Document) -> None:
-    """Delete a document: from this moment no search returns it, whatever an index file holds."""
-    document.delete()
+    """Delete a document: from this moment no search returns it, whatever an index file holds.
+
+    An ingest that is under way is cancelled first. So its passages are either there to be deleted
+    or never written: what refers to a row that is being deleted would fail the one or the other.
+    """
+    with transaction.atomic():
+        if document.job_id is not None:
+            job_cancel(job_id=document.job_id)
+        document.delete()
 
 
 def document_extracted(*, document: Document, text: str, title: str) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -28,6 +29,15 @@ from pipelines.jobs.claims import step_claim, step_give_up, step_recording
 from pipelines.jobs.models import Job, JobEvent, JobStep
 from pipelines.jobs.outbox import publish_due
 from pipelines.jobs.services import job_cancel, job_replay
+from pipelines.knowledge.models import Chunk, Document
+from pipelines.knowledge.pipeline import EXTRACT
+from pipelines.knowledge.services import (
+    chunks_replace,
+    collection_create,
+    collection_delete,
+    document_delete,
+    document_upload,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -203,6 +213,35 @@ def test_jobs_that_come_and_go_at_once_keep_to_their_share(owner: User) -> None:
     assert Job.objects.filter(state="queued").count() == 2 * window
     # Two that come at once may both find the last room.
     assert window <= ready.count() <= window + RIVALS
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the document", "the collection"])
+def test_deleting_a_document_while_it_is_taken_in_leaves_nothing(owner: User, whole: bool) -> None:
+    """Given passages that are written while their document goes, neither side fails."""
+    for turn in range(8):
+        collection = collection_create(owner=owner, name=f"Notes {turn}")
+        document = document_upload(
+            owner=owner, collection=collection, name="a.md", declared="", content=b"# A"
+        )
+        assert document.job is not None
+        claim = step_claim(
+            job_id=document.job.pk, epoch=1, name=EXTRACT.name, worker="w", task_id="t"
+        )
+
+        def race(number: int) -> None:
+            if number and whole:
+                collection_delete(collection=collection)  # noqa: B023 - done before the next
+            elif number:
+                document_delete(document=document)  # noqa: B023
+            else:
+                chunk = Chunk(document=document, position=0, text="A", start=0, end=1)  # noqa: B023
+                with suppress(JobCancelled), step_recording(claim):  # noqa: B023
+                    chunks_replace(document=document, chunks=[chunk])  # noqa: B023
+
+        at_once(race, 2)
+
+    assert (Document.objects.count(), Chunk.objects.count()) == (0, 0)
+    assert set(Job.objects.values_list("state", flat=True)) == {"cancelled"}
 
 
 def test_deleting_a_conversation_while_it_is_worked_on_ends_every_job(owner: User) -> None:

@@ -13,6 +13,7 @@ from pipelines.knowledge import selectors
 from pipelines.knowledge.models import Chunk, Collection, Document
 from pipelines.knowledge.services import (
     collection_create,
+    collection_delete,
     document_delete,
     document_upload,
     search_request,
@@ -124,6 +125,34 @@ def test_what_was_deleted_is_never_read_again(owner: User, collection: Collectio
 
     assert selectors.passages_get(owner.pk, [chunk_id]) == {}
     assert selectors.collections_searchable(owner.pk) == []
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the document", "the collection"])
+def test_deleting_what_is_being_taken_in_cancels_the_ingest(
+    collection: Collection, whole: bool
+) -> None:
+    document, other = _upload(collection), _upload(collection)
+
+    if whole:
+        collection_delete(collection=collection)
+    else:
+        document_delete(document=document)
+
+    ended = [document.job, other.job] if whole else [document.job]
+    assert all(job is not None for job in ended)
+    cancelled = Job.objects.filter(state="cancelled")
+    assert set(cancelled) == set(ended)
+    assert Document.objects.count() == 2 - len(ended)
+
+
+def test_an_upload_into_a_collection_that_has_just_gone_is_refused(
+    owner: User, collection: Collection
+) -> None:
+    Collection.objects.all().delete()
+
+    with pytest.raises(NotFound):
+        _upload(collection)
+    assert not Job.objects.exists()
 
 
 def test_a_passage_of_anothers_is_never_read(collection: Collection) -> None:
