@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from pipelines.core.database import DATABASE_ERRORS
@@ -116,17 +116,22 @@ def wake_stalled() -> int:
     moving = JobStep.objects.filter(job=OuterRef("pk")).filter(
         Q(state=StepState.IN_PROGRESS) | Q(state=StepState.QUEUED, ready_at__isnull=False)
     )
-    before = Job.objects.filter(
+    stalled = (
+        Job.objects.filter(~Exists(moving), state__in=ACTIVE)
+        .exclude(waits_for=Waits.SHARE)
+        .filter(Q(ordering_key="") | ~Exists(_before_in_lane()))
+    )
+    return _repair(list(stalled.values_list("pk", flat=True)[: settings.RELAY_BATCH]), _wake)
+
+
+def _before_in_lane() -> QuerySet[Job]:
+    """Choose the active jobs before one of its lane; `job_lane` is an index of jobs with a key."""
+    return Job.objects.filter(
+        ~Q(ordering_key=""),
         ordering_key=OuterRef("ordering_key"),
         ordering_number__lt=OuterRef("ordering_number"),
         state__in=ACTIVE,
     )
-    stalled = (
-        Job.objects.filter(~Exists(moving), state__in=ACTIVE)
-        .exclude(waits_for=Waits.SHARE)
-        .filter(Q(ordering_key="") | ~Exists(before))
-    )
-    return _repair(list(stalled.values_list("pk", flat=True)[: settings.RELAY_BATCH]), _wake)
 
 
 def admit_waiting() -> int:

@@ -1,0 +1,130 @@
+"""No question that is asked all the time reads a whole table, however many jobs there are.
+
+PostgreSQL is forbidden to read tables from end to end; what it still reads so, no index serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from pipelines.accounts.models import User
+from pipelines.chat.pipeline import FINISH, GENERATE, TURN
+from pipelines.chat.services import turn_accept
+from pipelines.core import dispatch
+from pipelines.core.errors import PermanentError
+from pipelines.jobs import relay
+from pipelines.jobs.admission import check_admission
+from pipelines.jobs.claims import leases_extend, step_claim, step_give_up, step_recording
+from pipelines.jobs.models import Job, JobStep
+from pipelines.jobs.selectors import jobs_of, waiting_of
+from pipelines.jobs.services import job_cancel, job_replay
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.needs("postgres"),
+    pytest.mark.skipif(
+        "sqlite" in settings.DATABASES["default"]["ENGINE"], reason="runs in the PostgreSQL pass"
+    ),
+]
+
+_GROWING = re.compile(r"Seq Scan on ((?:jobs|chat|credits)_\w+)")
+# One row for each process of a deployment.
+_SMALL = {"jobs_node"}
+_PLANNED = ("SELECT", "UPDATE", "DELETE")
+
+Statement = tuple[str, Any]
+
+
+@contextmanager
+def asked() -> Iterator[list[Statement]]:
+    """Note every statement that the block sends."""
+    statements: list[Statement] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith(_PLANNED):
+            statements.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        yield statements
+
+
+def read_whole(statements: list[Statement]) -> dict[str, str]:
+    """Name the growing tables that a statement reads from end to end, with the statement."""
+    found: dict[str, str] = {}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for sql, params in statements:
+            cursor.execute(f"EXPLAIN {sql}", params)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            for table in set(_GROWING.findall(plan)) - _SMALL:
+                found[table] = f"{sql}\n{plan}"
+    return found
+
+
+@pytest.fixture
+def owner() -> User:
+    return User.objects.create(username="ada", email="ada@example.com")
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that takes everything and has nothing."""
+    monkeypatch.setattr(dispatch, "publish", lambda _: None)
+    monkeypatch.setattr(dispatch, "queue_depths", lambda names: dict.fromkeys(names, 0))
+
+
+def _do(job: Job, name: str) -> None:
+    claim = step_claim(job_id=job.pk, epoch=job.epoch, name=name, worker="w", task_id="t")
+    leases_extend([claim])
+    with step_recording(claim) as outcome:
+        outcome.output = {"text": "…"}
+
+
+def test_a_turn_from_its_acceptance_to_its_end(owner: User) -> None:
+    with asked() as statements:
+        check_admission(TURN)
+        turn = turn_accept(owner=owner, message="first")
+        other = turn_accept(owner=owner, message="next", conversation_id=turn.conversation.pk)
+        waiting_of(jobs_of(owner)[:20])
+        for step in (GENERATE, FINISH):
+            _do(turn.job, step.name)
+        failed = step_claim(
+            job_id=other.job.pk, epoch=1, name=GENERATE.name, worker="w", task_id="t"
+        )
+        step_give_up(failed, PermanentError())
+        job_replay(job_id=other.job.pk)
+        job_cancel(job_id=other.job.pk)
+
+    assert len(statements) > 60
+    assert read_whole(statements) == {}
+
+
+def test_a_round_of_the_relay(owner: User) -> None:
+    """Given work of every kind for it, and turns that wait for their lane and their share."""
+    first = turn_accept(owner=owner, message="first")
+    for number in range(settings.OWNER_WINDOW + 2):
+        turn_accept(owner=owner, message=str(number))
+        turn_accept(owner=owner, message=str(number), conversation_id=first.conversation.pk)
+    long_ago = timezone.now() - timedelta(hours=1)
+    lost, late, *_ = Job.objects.filter(waits_for="")
+    step_claim(job_id=lost.pk, epoch=1, name=GENERATE.name, worker="w", task_id="t")
+    JobStep.objects.filter(state="in_progress").update(lease_expires_at=long_ago)
+    Job.objects.filter(pk=late.pk).update(deadline=long_ago)
+    JobStep.objects.filter(published_at__isnull=False).update(published_at=long_ago)
+
+    with asked() as statements:
+        done = relay.tick()
+
+    assert done["leases"] == done["deadlines"] == 1
+    assert done["published"] > 1
+    assert read_whole(statements) == {}
