@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -35,13 +35,18 @@ def check_admission(pipeline: Pipeline) -> None:
     if not limit:
         return
     late = timezone.now() - timedelta(seconds=limit)
-    too_old = JobStep.objects.filter(
-        state=StepState.QUEUED,
-        queue__in={step.queue for step in pipeline.steps},
-        ready_at__lt=late,
-        job__priority__gte=0,
-    )
-    oldest = too_old.order_by("ready_at").values_list("ready_at", flat=True).first()
-    if oldest is not None:
-        excess = (late - oldest).total_seconds()
+    found = [_oldest(queue, late) for queue in {step.queue for step in pipeline.steps}]
+    if too_old := [ready_at for ready_at in found if ready_at is not None]:
+        excess = (late - min(too_old)).total_seconds()
         raise Overloaded(retry_after=min(RETRY_CEILING, max(RETRY_FLOOR, excess)))
+
+
+def _oldest(queue: str, late: datetime) -> datetime | None:
+    """Tell since when the oldest step of a queue is ready, if it became so before a moment.
+
+    One queue at a time is one walk along `step_ready`, whatever the planner believes of the table.
+    """
+    ready = JobStep.objects.filter(
+        state=StepState.QUEUED, queue=queue, ready_at__lt=late, job__priority__gte=0
+    )
+    return ready.order_by("ready_at").values_list("ready_at", flat=True).first()

@@ -1,7 +1,7 @@
 """From a seed to the faults that it stands for: the same ones whenever and wherever it is run.
 
 Mostly one fault comes after another, in one lane, and no kind twice; every fourth seed has two
-lanes, whose faults overlap as they will.
+lanes, whose faults overlap as they will, but never hold the same thing: neither could heal it.
 """
 
 from __future__ import annotations
@@ -54,19 +54,28 @@ def plan(seed: int, seconds: float, faults: Sequence[Fault]) -> tuple[Lane, ...]
     lanes = 2 if seed % OVERLAPPING == 0 else 1
     always = [fault for fault in faults if fault.kind in ALWAYS]
     chance.shuffle(always)
-    return tuple(_lane(chance, seconds, faults, () if lane else always) for lane in range(lanes))
+    planned = [_lane(chance, seconds, faults, always)]
+    if lanes > 1:
+        held = {_subject(one.kind) for one in planned[0]}
+        free = [fault for fault in faults if _subject(fault.kind) not in held]
+        planned.append(_lane(chance, seconds, free, ()))
+    return tuple(planned)
+
+
+def _subject(kind: str) -> str:
+    """What a fault lays its hands on: the first word of its name."""
+    return kind.partition("_")[0]
 
 
 def _lane(
     chance: random.Random, seconds: float, faults: Sequence[Fault], first: Sequence[Fault]
 ) -> Lane:
     planned: list[Planned] = []
-    at, begin = chance.uniform(*GAP), list(first)
-    while at < seconds:
-        used = {one.kind for one in planned}
-        left = [fault for fault in faults if fault.kind not in used]
+    at, begin, left = chance.uniform(*GAP), list(first), list(faults)
+    while at < seconds and left:
         [drawn] = chance.choices(left, [one.weight for one in left])
         chosen = begin.pop() if begin else drawn
+        left.remove(chosen)
         target, lasts = chance.choice(chosen.targets), chance.uniform(*chosen.seconds)
         planned.append(Planned(round(at, 2), chosen.kind, target, round(lasts, 2)))
         at += lasts + chance.uniform(*GAP)

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.core.steps import declared_steps
 from tests.acceptance.chaos.faults import REGISTER, points
-from tests.acceptance.chaos.schedule import ALWAYS, OVERLAPPING, plan
+from tests.acceptance.chaos.schedule import ALWAYS, OVERLAPPING, _subject, plan
 
 FAULTS = list(REGISTER.values())
 SECONDS = 40.0
@@ -28,6 +28,13 @@ def test_the_faults_of_a_lane_do_not_overlap(seed: int) -> None:
     for lane in lanes:
         assert lane[0].at >= 0
         assert all(one.at + one.seconds < two.at for one, two in itertools.pairwise(lane))
+
+
+def test_two_lanes_never_hold_the_same_thing() -> None:
+    for seed in range(0, 100, OVERLAPPING):
+        one, two = ({_subject(each.kind) for each in lane} for lane in plan(seed, SECONDS, FAULTS))
+        assert two
+        assert one & two == set()
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
