@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from api.errors import RETRY_AFTER
 from pipelines.jobs.models import Artifact, Job, JobStep
-from pipelines.jobs.selectors import Waiting, current_step, job_get, records_of, waiting_of
+from pipelines.jobs.selectors import Waiting, current_step, job_new, records_of, waiting_of
 from pipelines.jobs.states import JobState, StepState
 
 if TYPE_CHECKING:
@@ -177,12 +177,12 @@ def accepted(job: Job | None, viewer: User, wrap: str = "", **more: Any) -> Resp
     """Answer 202 for a job that was just accepted: where it is, and when to ask.
 
     Args:
-        job: The job; it is read again as its owner sees it.
+        job: The job, as it was written.
         viewer: Who asked for it.
         wrap: The name under which the job stands; the job is the body itself when empty.
         more: What else the body says.
     """
     assert job is not None  # only retention ever takes a job away
-    body = job_body(job_get(viewer, job.pk), viewer)
+    body = job_body(job_new(job), viewer)
     headers = {"Location": reverse("job", args=[job.pk]), "Retry-After": str(RETRY_AFTER)}
     return Response({**({wrap: body} if wrap else body), **more}, status=202, headers=headers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
 from django.db.models.functions import Coalesce
 from django_celery_results.models import TaskResult
 
@@ -45,6 +45,14 @@ def job_get(owner: User, job_id: UUID) -> Job:
     job = jobs_of(owner).filter(pk=job_id).first()
     if job is None:
         raise NotFound("There is no such job.")
+    return job
+
+
+def job_new(job: Job) -> Job:
+    """Return a job that was accepted a moment ago, with its steps; it can have no other parts."""
+    nothing = Prefetch("artifacts", Artifact.objects.none())
+    nobody = Prefetch("children", Job.objects.none())
+    prefetch_related_objects([job], "steps", nothing, nobody)
     return job
 
 
