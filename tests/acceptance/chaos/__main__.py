@@ -16,6 +16,8 @@ from tests.acceptance.chaos.world import Shape, World, world
 
 LONG_RUN_PEOPLE = 10
 LONG_RUN_TALK = 400.0
+# A worker that starts takes a core for seconds: more often, and there is little else to disturb.
+LONG_RUN_GAP = (3.0, 10.0)
 # The ways of `patched.broken`, which only a worker can import.
 BROKEN = ("", "no_fencing", "publish_before_commit", "no_relay")
 
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = seeds[:1]
         people = max(options.people, LONG_RUN_PEOPLE)
         effort = replace(effort, jobs=options.jobs, people=people, pause=(0.0, 0.05))
-        effort = replace(effort, talk=LONG_RUN_TALK, limit=1800.0)
+        effort = replace(effort, talk=LONG_RUN_TALK, gap=LONG_RUN_GAP, limit=1800.0)
     if options.broken:  # what is lost is lost: there is not much to wait for
         effort = replace(effort, patience=20.0)
     results: list[Result] = []

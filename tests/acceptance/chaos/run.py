@@ -33,6 +33,7 @@ class Effort:
         people: How many clients there are.
         pause: The least and the most seconds that each waits between two acts.
         talk: The weight of plain turns among their acts; all else has about 40.
+        gap: The least and the most seconds between two faults.
         jobs: Rounds are repeated until so many jobs are accepted; one round when 0.
         patience: Seconds without any movement after which what has not ended never will.
         limit: Seconds in all that are given to settle.
@@ -42,6 +43,7 @@ class Effort:
     people: int = 4
     pause: tuple[float, float] = (0.05, 0.4)
     talk: float = 60.0
+    gap: tuple[float, float] = schedule.GAP
     jobs: int = 0
     patience: float = 60.0
     limit: float = 300.0
@@ -83,7 +85,7 @@ def possible(world: World) -> list[Fault]:
 
 def planned(world: World, seed: int, effort: Effort) -> tuple[schedule.Lane, ...]:
     """The faults of a seed in this world."""
-    return schedule.plan(seed, effort.seconds, possible(world))
+    return schedule.plan(seed, effort.seconds, possible(world), effort.gap)
 
 
 class _LaneRunner(threading.Thread):

@@ -42,23 +42,26 @@ class Planned:
 Lane = tuple[Planned, ...]
 
 
-def plan(seed: int, seconds: float, faults: Sequence[Fault]) -> tuple[Lane, ...]:
+def plan(
+    seed: int, seconds: float, faults: Sequence[Fault], gap: tuple[float, float] = GAP
+) -> tuple[Lane, ...]:
     """Plan the faults of a seed.
 
     Args:
         seed: Any number.
         seconds: How long faults begin for.
         faults: What may be chosen, in a fixed order.
+        gap: The least and the most seconds between one fault of a lane and the next.
     """
     chance = random.Random(seed)
     lanes = 2 if seed % OVERLAPPING == 0 else 1
     always = [fault for fault in faults if fault.kind in ALWAYS]
     chance.shuffle(always)
-    planned = [_lane(chance, seconds, faults, always)]
+    planned = [_lane(chance, seconds, faults, gap, always)]
     if lanes > 1:
         held = {_subject(one.kind) for one in planned[0]}
         free = [fault for fault in faults if _subject(fault.kind) not in held]
-        planned.append(_lane(chance, seconds, free, ()))
+        planned.append(_lane(chance, seconds, free, gap))
     return tuple(planned)
 
 
@@ -68,15 +71,19 @@ def _subject(kind: str) -> str:
 
 
 def _lane(
-    chance: random.Random, seconds: float, faults: Sequence[Fault], first: Sequence[Fault]
+    chance: random.Random,
+    seconds: float,
+    faults: Sequence[Fault],
+    gap: tuple[float, float],
+    first: Sequence[Fault] = (),
 ) -> Lane:
     planned: list[Planned] = []
-    at, begin, left = chance.uniform(*GAP), list(first), list(faults)
+    at, begin, left = chance.uniform(*gap), list(first), list(faults)
     while at < seconds and left:
         [drawn] = chance.choices(left, [one.weight for one in left])
         chosen = begin.pop() if begin else drawn
         left.remove(chosen)
         target, lasts = chance.choice(chosen.targets), chance.uniform(*chosen.seconds)
         planned.append(Planned(round(at, 2), chosen.kind, target, round(lasts, 2)))
-        at += lasts + chance.uniform(*GAP)
+        at += lasts + chance.uniform(*gap)
     return tuple(planned)
