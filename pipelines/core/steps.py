@@ -7,19 +7,18 @@ it. Options on a task decorator would be invisible to a sender that has not impo
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pipelines.core.errors import TransientError, Unavailable
+from pipelines.core.errors import Unavailable
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Which exceptions are tried again, how often, and how long is waited in between."""
+    """How often a step is tried, and how long is waited in between."""
 
     attempts: int = 5
-    on: tuple[type[Exception], ...] = (TransientError,)
     base: float = 1.0
     ceiling: float = 60.0
 
@@ -101,6 +100,6 @@ def step(name: str) -> Step:
         raise Undeclared from None
 
 
-def declared_steps() -> Collection[Step]:
-    """Every step that this release knows."""
-    return _steps.values()
+def declared_steps() -> Mapping[str, Step]:
+    """Every step that this release knows, by its name."""
+    return _steps

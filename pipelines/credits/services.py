@@ -115,15 +115,17 @@ def credits_settle(*, reservation: Entry, used: int) -> None:
     lines = {Kind.RELEASE: held, Kind.SETTLE: -charged}
     try:
         with transaction.atomic():
-            for kind, amount in lines.items():
-                if amount:
-                    Entry.objects.create(
-                        owner_id=reservation.owner_id,
-                        kind=kind,
-                        amount=amount,
-                        job_id=reservation.job_id,
-                        epoch=reservation.epoch,
-                    )
+            Entry.objects.bulk_create(
+                Entry(
+                    owner_id=reservation.owner_id,
+                    kind=kind,
+                    amount=amount,
+                    job_id=reservation.job_id,
+                    epoch=reservation.epoch,
+                )
+                for kind, amount in lines.items()
+                if amount
+            )
             Balance.objects.filter(owner_id=reservation.owner_id).update(
                 amount=F("amount") + held - charged, held=F("held") - held
             )

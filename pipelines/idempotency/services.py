@@ -26,13 +26,13 @@ def key_take(*, owner: User | None, key: str, fingerprint: str) -> tuple[KeptAns
         KeyReused: The owner has used the key for another request.
     """
     while True:
-        KeptAnswer.objects.filter(owner=owner, key=key, created_at__lte=kept_since()).delete()
         own = KeptAnswer(owner=owner, key=key, fingerprint=fingerprint)
         KeptAnswer.objects.bulk_create([own], ignore_conflicts=True)
         found = answer_get(owner, key, fingerprint)
-        # None when what was in the way has just been deleted, or has just become too old.
         if found is not None:
             return found, found.pk == own.pk
+        # What is in the way is too old, or has just been deleted.
+        KeptAnswer.objects.filter(owner=owner, key=key, created_at__lte=kept_since()).delete()
 
 
 def answer_keep(*, answer: KeptAnswer, status: int, headers: Mapping[str, str], body: Any) -> None:

@@ -102,11 +102,11 @@ def hold_back(job: Job, waits_for: Waits) -> None:
 
 def make_ready(job: Job) -> bool:
     """Let a job in: make its next step ready and publish it; False when that was done before."""
-    step = job.steps.filter(state__in=[StepState.QUEUED, StepState.IN_PROGRESS]).first()
-    if step is None or step.state != StepState.QUEUED or step.ready_at is not None:
+    steps = list(job.steps.filter(state__in=[StepState.QUEUED, StepState.IN_PROGRESS]))
+    if not steps or steps[0].state != StepState.QUEUED or steps[0].ready_at is not None:
         return False
     now = timezone.now()
     Job.objects.filter(pk=job.pk).update(waits_for=Waits.NOTHING)
-    JobStep.objects.filter(pk=step.pk).update(ready_at=now, published_at=now, reason="")
-    publish_on_commit(remaining_hint(job))
+    JobStep.objects.filter(pk=steps[0].pk).update(ready_at=now, published_at=now, reason="")
+    publish_on_commit(remaining_hint(job, steps))
     return True

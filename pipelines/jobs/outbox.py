@@ -39,8 +39,8 @@ def _ready(now: datetime) -> QuerySet[JobStep]:
     return JobStep.objects.filter(
         state=StepState.QUEUED,
         ready_at__lte=now,
-        name__in={step.name for step in known},
-        queue__in={step.queue for step in known},
+        name__in=list(known),
+        queue__in={step.queue for step in known.values()},
     )
 
 
@@ -95,7 +95,7 @@ def _publish(step_id: int, seen: datetime | None) -> bool:
     if job is None:
         return False
     try:
-        dispatch.publish(remaining_hint(job))
+        dispatch.publish(remaining_hint(job, job.steps.all()))
     except dispatch.BROKER_ERRORS:
         JobStep.objects.filter(pk=step_id, published_at=sent_at).update(published_at=None)
         raise

@@ -216,4 +216,4 @@ def _requeue(job: Job, number: int, is_clear: bool) -> None:
     job.refresh_from_db()
     JobEvent.objects.create(job=job, type="job.replayed", step=steps[0].name)
     if waits_for == Waits.NOTHING:
-        publish_on_commit(remaining_hint(job))
+        publish_on_commit(remaining_hint(job, steps))

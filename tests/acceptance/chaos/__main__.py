@@ -16,6 +16,7 @@ from tests.acceptance.chaos.world import Shape, World, world
 
 LONG_RUN_PEOPLE = 10
 LONG_RUN_TALK = 400.0
+LONG_RUN_READERS = 5
 # A worker that starts takes a core for seconds: more often, and there is little else to disturb.
 LONG_RUN_GAP = (3.0, 10.0)
 # The ways of `patched.broken`, which only a worker can import.
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = seeds[:1]
         people = max(options.people, LONG_RUN_PEOPLE)
         effort = replace(effort, jobs=options.jobs, people=people, pause=(0.0, 0.05))
-        effort = replace(effort, talk=LONG_RUN_TALK, gap=LONG_RUN_GAP, limit=1800.0)
+        effort = replace(effort, talk=LONG_RUN_TALK, readers=LONG_RUN_READERS)
+        effort = replace(effort, gap=LONG_RUN_GAP, limit=1800.0)
     if options.broken:  # what is lost is lost: there is not much to wait for
         effort = replace(effort, patience=20.0)
     results: list[Result] = []

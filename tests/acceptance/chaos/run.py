@@ -33,6 +33,7 @@ class Effort:
         people: How many clients there are.
         pause: The least and the most seconds that each waits between two acts.
         talk: The weight of plain turns among their acts; all else has about 40.
+        readers: Every which one of them keeps documents.
         gap: The least and the most seconds between two faults.
         jobs: Rounds are repeated until so many jobs are accepted; one round when 0.
         patience: Seconds without any movement after which what has not ended never will.
@@ -43,6 +44,7 @@ class Effort:
     people: int = 4
     pause: tuple[float, float] = (0.05, 0.4)
     talk: float = 60.0
+    readers: int = 2
     gap: tuple[float, float] = schedule.GAP
     jobs: int = 0
     patience: float = 60.0
@@ -114,7 +116,7 @@ class _LaneRunner(threading.Thread):
 def run_seed(world: World, seed: int, effort: Effort) -> Result:
     """Run one seed, or as many from it on as it takes for the wanted number of jobs."""
     result = Result(seed)
-    with town(world, seed, effort.people, effort.talk) as people:
+    with town(world, seed, effort.people, effort.talk, effort.readers) as people:
         since = time.time()
         facts = Facts(world, people.journal.emails, since)
         for life in people.lives:

@@ -182,15 +182,15 @@ class Town:
 
 
 @contextmanager
-def town(world: World, seed: int, people: int, talk: float) -> Iterator[Town]:
-    """Let people move in; every second one keeps documents."""
+def town(world: World, seed: int, people: int, talk: float, readers: int) -> Iterator[Town]:
+    """Let people move in; every so many, one keeps documents."""
     journal = Journal()
     lives = [
         Life(
             world,
             journal.join(f"p{number}-of-{seed}-{time.time_ns() % 10**9}@example.com"),
             f"{seed}/{number}",
-            reads=world.shape.embed and number % 2 == 0,
+            reads=world.shape.embed and number % readers == 0,
             talk=talk,
         )
         for number in range(people)

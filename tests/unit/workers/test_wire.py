@@ -64,4 +64,4 @@ def test_beats_message_is_run(tasks: dict[str, Any]) -> None:
 
 
 def test_every_step_has_its_task_and_every_task_its_step(tasks: dict[str, Any]) -> None:
-    assert set(tasks) == {START.name, *(declared.name for declared in declared_steps())}
+    assert set(tasks) == {START.name, *declared_steps()}

@@ -83,10 +83,13 @@ class ResponsesModel:
     def _create(self, prompt: Prompt) -> Call:
         instructions, turns = compose(prompt)
         limit = prompt.max_output_tokens
+        said = [{"role": turn.role, "content": turn.content} for turn in turns]
         return lambda: self._api.create(
             model=prompt.model or self._provider.model,
             instructions=instructions or openai.omit,
-            input=[{"role": turn.role, "content": turn.content} for turn in turns],
+            # Not as the argument `input`: of that the package holds every message against some
+            # thirty kinds of items, which took a third of the time of a step in long conversations.
+            extra_body={"input": said},
             max_output_tokens=openai.omit if limit is None else limit,
             metadata=dict(prompt.metadata) or openai.omit,
             background=True,
