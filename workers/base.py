@@ -62,9 +62,10 @@ class Run:
         """The job's input."""
         return self.claim.input
 
+    @property
     def outputs(self) -> dict[str, dict[str, Any]]:
         """What the steps before this one left behind, by name."""
-        return claims.step_outputs(self.job_id)
+        return self.claim.outputs
 
     def check(self) -> None:
         """Raise JobCancelled or StaleAttempt once the step is lost; call it in every long loop."""

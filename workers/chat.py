@@ -55,7 +55,7 @@ def generate(run: Run) -> None:
 
 def _passages(run: Run) -> list[Passage]:
     """Read the retrieved passages that still exist and may be seen, in the order of their rank."""
-    found = run.outputs().get(pipeline.RETRIEVE.name, {}).get("passages", [])
+    found = run.outputs.get(pipeline.RETRIEVE.name, {}).get("passages", [])
     ids = [row["chunk_id"] for row in found]
     seen = passages_get(run.claim.owner_id, ids)
     return [seen[pk] for pk in ids if pk in seen]
@@ -84,7 +84,7 @@ def _prompt(run: Run, passages: list[Passage]) -> Prompt:
 @step_task(pipeline.FINISH)
 def finish(run: Run) -> None:
     """Write the reply, and the report that it asks for, in the transaction that ends the turn."""
-    answer = run.outputs()[pipeline.GENERATE.name]
+    answer = run.outputs[pipeline.GENERATE.name]
     question = selectors.message_get(UUID(run.input["message_id"]))
     citations = _citations(run, answer)
     with run.recording() as outcome:

@@ -13,16 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import structlog
 from django.conf import settings
-from django.db import connection
 
-from pipelines.core.database import DATABASE_ERRORS, summary
+from pipelines.core.database import survive
 from pipelines.core.errors import StaleAttempt, TurnpikeError
 from pipelines.core.steps import step
 from pipelines.jobs.claims import Claim, claims_lost, leases_extend
-
-log = structlog.get_logger(__name__)
 
 OnLost = Callable[[TurnpikeError], None]
 
@@ -86,24 +82,14 @@ class LeaseKeeper:
             raise type(held.lost)
 
     def _run(self) -> None:
-        pause = threading.Event()
         next_beat = 0.0
-        while not pause.wait(min(settings.CANCEL_POLL_SECONDS, settings.HEARTBEAT_SECONDS)):
-            now = time.monotonic()
-            try:
-                if now >= next_beat:
-                    next_beat = now + settings.HEARTBEAT_SECONDS
-                    self.extend()
-                else:
-                    self.watch()
-            except DATABASE_ERRORS as error:
-                log.warning("leases.database_unreachable", error=summary(error))
-                connection.close()
-                pause.wait(settings.HEARTBEAT_SECONDS)
-            except Exception:
-                # Without this thread every step of the process would lose its lease.
-                log.exception("leases.bug")
-                connection.close()
+        while True:
+            time.sleep(min(settings.CANCEL_POLL_SECONDS, settings.HEARTBEAT_SECONDS))
+            is_beat = time.monotonic() >= next_beat
+            if is_beat:
+                next_beat = time.monotonic() + settings.HEARTBEAT_SECONDS
+            if not survive("leases", self.extend if is_beat else self.watch):
+                time.sleep(settings.HEARTBEAT_SECONDS)
 
     def extend(self) -> None:
         """Extend what is held, but for the steps that have run too long."""

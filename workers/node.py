@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -17,9 +18,8 @@ from celery.signals import worker_ready, worker_shutting_down
 from celery.worker import state
 from celery.worker.consumer import Consumer
 from django.conf import settings
-from django.db import connection
 
-from pipelines.core.database import DATABASE_ERRORS, summary
+from pipelines.core.database import survive
 from pipelines.core.errors import TurnpikeError
 from pipelines.jobs import nodes
 from workers import configured
@@ -52,10 +52,10 @@ def _run(consumer: Consumer) -> None:
     _warm(sorted(consumer.app.amqp.queues.consume_from))
     while not _stop.is_set() and not hearing.is_deaf:
         began = time.monotonic()
-        _beat(name, hearing)
+        survive("node", partial(_beat, name, hearing))
         _stop.wait(settings.NODE_SECONDS - (time.monotonic() - began))
     letters.close()
-    _forget(name)
+    survive("node", partial(nodes.node_gone, name=name))  # else the row grows old by itself
     if hearing.is_deaf and not _stop.is_set():
         _end(hearing.silence)
 
@@ -68,25 +68,10 @@ def _warm(queues: list[str]) -> None:
 
 
 def _beat(name: str, hearing: Hearing) -> None:
-    try:
-        if hearing.ask():
-            nodes.node_seen(name=name, role="worker", queues=hearing.queues())
-        elif hearing.silence:
-            log.warning("node.unheard", seconds=hearing.silence)
-    except DATABASE_ERRORS as error:
-        log.warning("node.database_unreachable", error=summary(error))
-        connection.close()
-    except Exception:
-        # Without this thread the worker would seem dead, and nobody would notice that it is deaf.
-        log.exception("node.bug")
-        connection.close()
-
-
-def _forget(name: str) -> None:
-    try:
-        nodes.node_gone(name=name)
-    except DATABASE_ERRORS as error:  # the row grows old by itself
-        log.warning("node.database_unreachable", error=summary(error))
+    if hearing.ask():
+        nodes.node_seen(name=name, role="worker", queues=hearing.queues())
+    elif hearing.silence:
+        log.warning("node.unheard", seconds=hearing.silence)
 
 
 def _end(silence: float) -> NoReturn:

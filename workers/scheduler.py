@@ -41,7 +41,7 @@ for _step in retention.RULES:
 def count(run: Run) -> None:
     """Count what there is; the job's output gathers what the steps before have deleted."""
     counts = statistics.count()
-    deleted = {name: output["deleted"] for name, output in run.outputs().items()}
+    deleted = {name: output["deleted"] for name, output in run.outputs.items()}
     with run.recording() as outcome:
         services.statistics_record(counts=counts)
         outcome.output = {"counts": counts, "deleted": deleted}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import structlog
 from django.db import DatabaseError, InterfaceError, connection
+
+log = structlog.get_logger(__name__)
 
 # Django's InterfaceError ("connection already closed") is no DatabaseError.
 DATABASE_ERRORS = (DatabaseError, InterfaceError)
@@ -20,3 +25,22 @@ def refresh_connection() -> None:
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
+
+
+def survive(name: str, work: Callable[[], object]) -> bool:
+    """Do one round of what must go on whatever goes wrong; False when it went wrong.
+
+    Args:
+        name: What goes on, as the log calls it.
+        work: The round.
+    """
+    try:
+        work()
+    except DATABASE_ERRORS as error:
+        log.warning("round.database_unreachable", of=name, error=summary(error))
+    except Exception:
+        log.exception("round.bug", of=name)
+    else:
+        return True
+    connection.close()
+    return False

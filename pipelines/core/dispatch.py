@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 from amqp.exceptions import AMQPError
 from celery import chain
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -58,7 +59,7 @@ def publish(hint: Hint) -> None:
         )
         for step in hint.steps
     ]
-    chain(*links).apply_async()
+    chain(*links).apply_async(confirm_timeout=settings.BROKER_CONFIRM_TIMEOUT)
 
 
 def publish_on_commit(hint: Hint) -> None:

@@ -48,6 +48,9 @@ class Claim:
     owner_id: UUID | None
     input: dict[str, Any]
     progress: dict[str, Any]
+    # What the steps before this one left behind, by name, and whether none comes after it.
+    outputs: dict[str, dict[str, Any]]
+    is_last: bool
 
 
 @dataclass
@@ -90,7 +93,9 @@ def step_claim(*, job_id: UUID, epoch: int, name: str, worker: str, task_id: str
         if job.state == JobState.QUEUED:
             job.state, job.started_at = JobState.IN_PROGRESS, job.started_at or now
             job.save(update_fields=["state", "started_at"])
-        step = JobStep.objects.get(job_id=job_id, name=name)
+        steps = list(job.steps.all())
+    [step] = [step for step in steps if step.name == name]
+    done = [step for step in steps if step.state == StepState.COMPLETED]
     return Claim(
         job_id=job.pk,
         step_id=step.pk,
@@ -100,6 +105,8 @@ def step_claim(*, job_id: UUID, epoch: int, name: str, worker: str, task_id: str
         owner_id=job.owner_id,
         input=job.input,
         progress=step.progress,
+        outputs={step.name: step.output or {} for step in done},
+        is_last=step is steps[-1],
     )
 
 
@@ -146,12 +153,6 @@ def step_progress(claim: Claim, **progress: Any) -> None:
     ).update(progress=claim.progress)
 
 
-def step_outputs(job_id: UUID) -> dict[str, dict[str, Any]]:
-    """Read what the completed steps of a job left behind, by the step's name."""
-    done = JobStep.objects.filter(job_id=job_id, state=StepState.COMPLETED)
-    return {name: output or {} for name, output in done.values_list("name", "output")}
-
-
 @contextmanager
 def step_recording(claim: Claim) -> Iterator[Outcome]:
     """Record the step's effect and its completion, in one transaction; both or neither.
@@ -167,10 +168,10 @@ def step_recording(claim: Claim) -> Iterator[Outcome]:
         job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
         outcome = Outcome()
         yield outcome
-        _step_complete(job, step, outcome.output)
+        _step_complete(job, step, outcome.output, is_last=claim.is_last)
 
 
-def _step_complete(job: Job, step: JobStep, output: dict[str, Any]) -> None:
+def _step_complete(job: Job, step: JobStep, output: dict[str, Any], *, is_last: bool) -> None:
     now = timezone.now()
     JobStep.objects.filter(pk=step.pk).update(
         state=StepState.COMPLETED,
@@ -182,10 +183,11 @@ def _step_complete(job: Job, step: JobStep, output: dict[str, Any]) -> None:
         error_detail="",
     )
     JobEvent.objects.create(job=job, type="step.completed", step=step.name, attempt=step.attempt)
-    # The chain's next link is under way; should it be lost, the relay sends another.
-    following = job.steps.filter(position=step.position + 1)
-    if not following.update(ready_at=now, published_at=now):
+    if is_last:
         job_end(job, JobState.COMPLETED, output=output)
+    else:
+        # The chain's next link is under way; should it be lost, the relay sends another.
+        job.steps.filter(position=step.position + 1).update(ready_at=now, published_at=now)
 
 
 def step_give_up(claim: Claim, error: TurnpikeError) -> None:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.deletion import Collector
 from django.utils import timezone
 
 from pipelines.core.models import Entity
-from pipelines.jobs.states import JobState, StepState, Waits
+from pipelines.jobs.states import ACTIVE, JobState, StepState, Waits
+
+
+def cascade_when_ended(
+    collector: Collector, field: models.Field[Any, Any], jobs: models.QuerySet[Job], using: str
+) -> None:
+    """Let jobs go with their owner; ProtectedError while one is under way, to which workers write.
+
+    Whoever deletes an account cancels them first, or waits.
+    """
+    if active := list(jobs.filter(state__in=ACTIVE)):
+        raise models.ProtectedError("Jobs of this account are under way.", set(active))
+    models.CASCADE(collector, field, jobs, using)
 
 
 class Job(Entity):
@@ -17,7 +32,7 @@ class Job(Entity):
     kind = models.CharField(max_length=64)
     # Empty for the work of the house itself, such as retention.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="jobs"
+        settings.AUTH_USER_MODEL, null=True, on_delete=cascade_when_ended, related_name="jobs"
     )
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"

@@ -62,11 +62,12 @@ def release_next(ended: Job) -> bool:
     """
     if not ended.ordering_key or ended.waits_for == Waits.LANE:
         return False
-    lane = Job.objects.filter(ordering_key=ended.ordering_key)
+    lane = Job.objects.filter(ordering_key=ended.ordering_key).order_by("ordering_number")
     number = ended.ordering_number
-    if lane.filter(ordering_number__lt=number, state__in=ACTIVE).exists():
+    first = lane.filter(state__in=ACTIVE).values_list("ordering_number", flat=True).first()
+    if first is None or first < number:
         return False
-    following = _lock_first(lane.filter(ordering_number__gt=number).order_by("ordering_number"))
+    following = _lock_first(lane.filter(ordering_number__gt=number))
     if following is None:
         return False
     if ended.waits_for == Waits.SHARE:

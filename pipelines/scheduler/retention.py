@@ -104,8 +104,7 @@ def _delete_rows(step: Step, counts: dict[str, int]) -> Iterator[dict[str, int]]
 
 @transaction.atomic
 def _delete_batch(rows: QuerySet[Any]) -> dict[str, int]:
-    """Lock some rows, which looks at their condition once more, and delete them."""
+    """Lock some rows, and delete those of which their condition still holds under the lock."""
     locked = rows.select_for_update(of=("self",), skip_locked=True)
     batch = list(locked.values_list("pk", flat=True)[: settings.RETENTION_BATCH])
-    chosen: QuerySet[Any] = rows.model._base_manager.filter(pk__in=batch)  # noqa: SLF001 - public
-    return chosen.delete()[1]
+    return rows.filter(pk__in=batch).delete()[1]

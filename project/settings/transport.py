@@ -58,6 +58,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     else {}
 )
 CELERY_BROKER_CONNECTION_TIMEOUT = 3
+# Seconds that RabbitMQ may take to confirm a message; a line that died silently says nothing.
+BROKER_CONFIRM_TIMEOUT = env.number("BROKER_CONFIRM_TIMEOUT", 5.0, minimum=0.1)
 # How long whoever asks for health waits for the broker's answer.
 BROKER_PATIENCE = env.number("BROKER_PATIENCE", 2.0, minimum=0.1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

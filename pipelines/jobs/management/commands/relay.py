@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from pipelines.core.database import DATABASE_ERRORS, summary
+from pipelines.core.database import survive
 from pipelines.jobs import nodes, relay
 from pipelines.jobs.outbox import publish_due
 
@@ -46,35 +46,32 @@ class Command(BaseCommand):
 
 def _keep_publishing(stop: threading.Event) -> None:
     while not stop.is_set():
-        try:
-            if sent := publish_due():
-                log.info("relay.published", steps=sent)
-        except DATABASE_ERRORS as error:
-            log.warning("relay.database_unreachable", error=summary(error))
-            connection.close()
-        except Exception:
-            # Without this thread nothing that was lost would ever be sent again.
-            log.exception("relay.bug")
-            connection.close()
+        survive("relay", _publish)
         stop.wait(settings.RELAY_INTERVAL)
     connection.close()
+
+
+def _publish() -> None:
+    if sent := publish_due():
+        log.info("relay.published", steps=sent)
 
 
 def _keep_mending(stop: threading.Event) -> None:
     name, seen = nodes.node_name("relay"), 0.0
     # After a start or an outage the workers get time to extend their leases first.
     reclaim_from = time.monotonic() + settings.LEASE_SECONDS
+
+    def mend() -> None:
+        nonlocal seen
+        if time.monotonic() - seen >= settings.NODE_SECONDS:
+            nodes.node_seen(name=name, role="relay")
+            seen = time.monotonic()
+        done = relay.mend(reclaim=time.monotonic() >= reclaim_from)
+        if any(done.values()):
+            log.info("relay.repaired", **done)
+
     while not stop.is_set():
-        try:
-            if time.monotonic() - seen >= settings.NODE_SECONDS:
-                nodes.node_seen(name=name, role="relay")
-                seen = time.monotonic()
-            done = relay.mend(reclaim=time.monotonic() >= reclaim_from)
-            if any(done.values()):
-                log.info("relay.repaired", **done)
-        except DATABASE_ERRORS as error:
-            log.warning("relay.database_unreachable", error=summary(error))
-            connection.close()
+        if not survive("relay", mend):
             reclaim_from = time.monotonic() + settings.LEASE_SECONDS
         stop.wait(settings.RELAY_INTERVAL)
     nodes.node_gone(name=name)

@@ -18,6 +18,7 @@ from pipelines.credits.services import (
     credits_settle,
 )
 from pipelines.jobs.models import Job
+from pipelines.jobs.services import job_cancel
 from tests.factories import JobFactory, UserFactory
 from tests.unit.pipelines.credits.conftest import balance, lines
 
@@ -245,6 +246,7 @@ def test_deleting_a_job_leaves_what_it_cost(owner: User, job: Job) -> None:
 
 def test_an_account_takes_its_ledger_with_it(owner: User, job: Job) -> None:
     credits_reserve(job=job, amount=6)
+    job_cancel(job_id=job.pk)
 
     owner.delete()
 

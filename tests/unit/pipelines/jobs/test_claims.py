@@ -18,7 +18,6 @@ from pipelines.core.errors import (
 from pipelines.jobs.claims import (
     leases_extend,
     step_give_up,
-    step_outputs,
     step_progress,
     step_recording,
 )
@@ -87,7 +86,8 @@ def test_recording_completes_the_step_and_makes_the_next_one_ready(accept: Accep
     assert states(job) == ["in_progress", "completed", "queued", "queued"]
     assert job.steps.get(name=SECOND.name).ready_at is not None
     assert job.steps.get(name=THIRD.name).ready_at is None
-    assert step_outputs(job.pk) == {FIRST.name: {"found": 3}}
+    second = claim(job, SECOND)
+    assert (second.outputs, second.is_last) == ({FIRST.name: {"found": 3}}, False)
 
 
 def test_the_last_step_completes_the_job_with_its_output(accept: Accept) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -101,6 +103,22 @@ def test_accounts_that_never_verified_go_after_seven_days() -> None:
     assert counts["accounts.User"] == 1
     assert not User.objects.filter(username="old").exists()
     assert User.objects.count() == 4
+
+
+def test_an_account_whose_turn_comes_while_it_is_chosen_stays() -> None:
+    user = _joined("old", 8)
+
+    def turn_comes(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        """Let the first statement that chooses accounts be overtaken by a turn."""
+        chosen = execute(sql, *rest)
+        if sql.startswith("SELECT") and "accounts_user" in sql and not Job.objects.exists():
+            turn_accept(owner=user, message="x")
+        return chosen
+
+    with connection.execute_wrapper(turn_comes):
+        assert _delete(DELETE_USERS) == {}
+
+    assert Job.objects.get().owner == user
 
 
 def test_ended_jobs_go_after_thirty_days_and_their_messages_stay(owner: User) -> None:
