@@ -208,9 +208,10 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "django.server": {"handlers": ["stderr"], "propagate": False},
-        # Below WARNING these two narrate every hop; a Job's page tells it better.
+        # Below WARNING these narrate every hop; a Job's page tells it better.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
         "faiss.loader": {"level": "WARNING"},
     },
 }
