@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.broken,
         embed=not options.no_embed,
         fsync=options.fsync,
-        direct=bool(options.jobs),
+        brisk=bool(options.jobs),
     )
     effort = Effort(seconds=options.seconds, people=options.people)
     if options.jobs:  # one long run, as quick as the machine is

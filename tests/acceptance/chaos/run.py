@@ -77,7 +77,7 @@ class Result:
 def possible(world: World) -> list[Fault]:
     """The faults that make sense in a world, in their order."""
     shape = world.shape
-    without = {*(() if shape.embed else KNOWLEDGE_FAULTS), *(PROXY_FAULTS if shape.direct else ())}
+    without = {*(() if shape.embed else KNOWLEDGE_FAULTS), *(PROXY_FAULTS if shape.brisk else ())}
     return [
         fault
         for fault in REGISTER.values()
