@@ -212,6 +212,14 @@ def attempt_failed(job: Job, step: JobStep, error: TurnpikeError) -> None:
         step.forgiven += 1
         _try_again(job, step, "step.deferred", error, now, error.retry_after or 0.0)
         return
+    if isinstance(error, RateLimited) and step.forgiven < settings.RATE_LIMITS_FORGIVEN:
+        # A queue at the provider's door, not a failure. One that does not say how long it is
+        # waited for as long as before a last try.
+        step.forgiven += 1
+        attempt = retry.attempts if error.retry_after is None else 1
+        delay = retry.delay(attempt, asked=error.retry_after)
+        _try_again(job, step, "step.deferred", error, now, delay)
+        return
     if error.retryable and step.tries < retry.attempts:
         asked = error.retry_after if isinstance(error, TransientError) else None
         _try_again(job, step, "step.retrying", error, now, retry.delay(step.tries, asked=asked))

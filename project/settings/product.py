@@ -26,6 +26,8 @@ CANCEL_POLL_SECONDS = env.number("CANCEL_POLL_SECONDS", 0.5, minimum=0.05)
 RELAY_INTERVAL = env.number("RELAY_INTERVAL", 1.0, minimum=0.05)
 RELAY_BATCH = env.integer("RELAY_BATCH", 500, minimum=1)
 REPUBLISH_AFTER = env.number("REPUBLISH_AFTER", 10.0, minimum=0.1)
+# How many times a step may be told by a provider to come back later (429) without using its tries.
+RATE_LIMITS_FORGIVEN = env.integer("RATE_LIMITS_FORGIVEN", 100)
 # How far the clocks of two machines may be apart before a message seems to come too early.
 CLOCK_SKEW_SECONDS = env.number("CLOCK_SKEW_SECONDS", 2.0)
 # Jobs of one owner that are under way at once; the others wait, so that nobody starves the rest.

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from pipelines.core.errors import (
     JobCancelled,
@@ -172,6 +173,39 @@ def test_a_retryable_error_queues_the_step_again_with_a_reason(accept: Accept) -
     assert (step.published_at, step.lease_expires_at) == (None, None)
     with pytest.raises(NotClaimable):
         claim(job)
+
+
+def _told_to_come_back(job: Job, retry_after: float | None = None) -> JobStep:
+    """Let the first step be tried and told to come back later; return it, ready at once."""
+    step_give_up(claim(job), RateLimited("slow down", retry_after=retry_after))
+    waiting = JobStep.objects.get(job=job, name=FIRST.name)
+    JobStep.objects.filter(pk=waiting.pk).update(ready_at=timezone.now())
+    return waiting
+
+
+def test_a_provider_that_says_later_uses_no_try_up_to_a_limit(
+    accept: Accept, settings: Settings
+) -> None:
+    settings.RATE_LIMITS_FORGIVEN = 3
+    job = accept()
+
+    tries = [_told_to_come_back(job).tries for _ in range(4)]
+
+    assert tries == [0, 0, 0, 1]
+    assert states(job)[0] == "in_progress"
+    _told_to_come_back(job)
+    assert states(job)[0] == "failed"
+
+
+def test_a_provider_that_does_not_say_when_is_asked_after_the_longest_pause(accept: Accept) -> None:
+    before = timezone.now()
+    vague, exact = _told_to_come_back(accept()), _told_to_come_back(accept(), retry_after=0.1)
+
+    assert vague.ready_at is not None
+    assert exact.ready_at is not None
+    # Two tries, from one second on: the pause before the last is two, with jitter one at least.
+    assert vague.ready_at >= before + timedelta(seconds=1.0)
+    assert exact.ready_at < before + timedelta(seconds=2.0)
 
 
 def test_the_last_attempt_fails_the_job(accept: Accept, ended: list[str]) -> None:

@@ -310,13 +310,12 @@ class JobMachine(DurableMachine):
             return
         with committed():
             claims.step_give_up(claim, error)
-        if isinstance(error, Deferred):
+        is_put_off = isinstance(error, Deferred | RateLimited)
+        if is_put_off:
             self.tries[claim.job_id, claim.name] -= 1
         job = look()[claim.job_id]
         tries = self.tries[claim.job_id, claim.name]
-        is_over = not isinstance(error, Deferred) and (
-            not error.retryable or tries >= RETRY.attempts
-        )
+        is_over = not is_put_off and (not error.retryable or tries >= RETRY.attempts)
         assert job.state == (JobState.FAILED if is_over else JobState.IN_PROGRESS)
 
     @rule(run=runs)
