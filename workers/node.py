@@ -28,6 +28,8 @@ from workers.liveness import Hearing, Letters, note, own_queue
 log = structlog.get_logger(__name__)
 _stop = threading.Event()
 
+# Seconds in which the main thread, if it is not what is stuck, ends by itself once nothing runs.
+_LAST_MOMENT = 2.0
 # Not 0: a supervisor that restarts only what failed must restart this.
 DEAF = os.EX_TEMPFAIL
 
@@ -82,8 +84,16 @@ def _end(silence: float) -> NoReturn:
     grace = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
     log.error("node.deaf", seconds=silence, grace=grace)
     state.should_stop = DEAF  # type: ignore[assignment]  # declared by its first value, None
-    time.sleep(grace)
+    _let_finish(grace)
+    time.sleep(_LAST_MOMENT)
     log.error("node.ended_by_force")
     for child in active_children():
         child.terminate()
     os._exit(DEAF)
+
+
+def _let_finish(grace: float) -> None:
+    """Wait until nothing runs here any more, for so many seconds at most."""
+    deadline = time.monotonic() + grace
+    while state.active_requests and time.monotonic() < deadline:
+        time.sleep(0.1)
