@@ -19,10 +19,11 @@ def reach(point: str) -> None:
     """Die or stop here, if asked to."""
     asked = FOLDER / point
     try:
-        taken = asked.rename(FOLDER / f"{point}.{os.getpid()}.{TAKEN}")
+        # Read first: whoever asked clears the file away once it is taken.
+        order = asked.read_text()
+        asked.rename(FOLDER / f"{point}.{os.getpid()}.{TAKEN}")
     except FileNotFoundError:
         return
-    order = taken.read_text()
     if order == "CHILD":
         os.kill(os.getpid(), signal.SIGKILL)
     os.killpg(os.getpgrp(), signal.SIGSTOP if order == "STOP" else signal.SIGKILL)

@@ -30,6 +30,8 @@ BREAKING: dict[type[Any], str] = {
     migrations.RunPython: "may run for long, and on rows that change meanwhile",
     migrations.RunSQL: "may do anything",
 }
+# The last release's transactions may hold them the other way round, and one of both is refused.
+SECOND = "locks a second busy table in one transaction; give it a migration of its own"
 # SQLite changes many a column by copying the table: without a transaction rows would be lost.
 ATOMIC = "needs a migration of another `atomic`: AddIndexOnline False, anything else True"
 # A migration that does so all the same says why it is safe, in this attribute.
@@ -48,6 +50,7 @@ def complaints(migration: migrations.Migration, before: ProjectState) -> list[st
 
 def _faults(migration: migrations.Migration, before: ProjectState) -> Iterator[tuple[Any, str]]:
     created: set[str] = set()
+    locked: set[str] = set()
     for operation in migration.operations:
         if migration.atomic == isinstance(operation, AddIndexConcurrently):
             yield operation, ATOMIC
@@ -57,6 +60,20 @@ def _faults(migration: migrations.Migration, before: ProjectState) -> Iterator[t
             continue  # nobody uses a table that has just been made
         elif fault := _fault(operation, migration.app_label, before):
             yield operation, fault
+        elif migration.atomic:
+            locked |= _locked_by(operation, migration.app_label)
+            if len(locked) > 1:
+                yield operation, SECOND
+
+
+def _locked_by(operation: Any, label: str) -> set[str]:
+    """Name the tables that an operation on an old table locks: its own, and one it refers to."""
+    if isinstance(operation, migrations.AlterField):  # only one that leaves the column gets here
+        return set()
+    name = getattr(operation, "model_name_lower", "")
+    field = getattr(operation, "field", None)
+    other = field.remote_field.model if field is not None and field.remote_field else ""
+    return {table.lower() for table in (name and f"{label}.{name}", other) if table}
 
 
 def _fault(operation: Any, label: str, before: ProjectState) -> str:
@@ -140,6 +157,26 @@ def test_what_would_break_the_last_release_is_found(operation: Any, fault: str) 
     assert complaint.startswith("shop.0002_next: ")
     assert fault in complaint
     assert complaints(_migration(operation, **{EXCUSE: "no process uses it"}), _before()) == []
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        migrations.AddField("gate", "city", models.CharField(max_length=8, null=True)),
+        migrations.AddField(
+            "toll", "gate", models.ForeignKey("shop.Gate", models.CASCADE, null=True)
+        ),
+    ],
+    ids=["its own", "one it refers to"],
+)
+def test_two_busy_tables_are_not_locked_together(second: Any) -> None:
+    column = migrations.AddField("toll", "city", models.CharField(max_length=8, null=True))
+    beside = migrations.AddField("toll", "note", models.CharField(max_length=8, null=True))
+
+    [complaint] = complaints(_migration(column, beside, second), _before())
+
+    assert complaint.endswith(SECOND)
+    assert complaints(_migration(column, beside), _before()) == []
 
 
 def test_without_a_transaction_only_indexes_are_added() -> None:

@@ -13,5 +13,4 @@ class Migration(migrations.Migration):
     dependencies = [("jobs", LAST)]
     operations = [
         migrations.AddField("job", "region", models.CharField(max_length=16, null=True)),
-        migrations.AddField("jobstep", "cost", models.IntegerField(db_default=0)),
     ]
