@@ -16,7 +16,6 @@ from django.db import InterfaceError, OperationalError
 
 from pipelines.core.database import DATABASE_ERRORS, refresh_connection
 from pipelines.core.errors import (
-    Deferred,
     JobCancelled,
     NotClaimable,
     StaleAttempt,
@@ -119,7 +118,7 @@ def execute(step: Step, body: Body, job_id: UUID, epoch: int, worker: str, task_
     """Run one delivery of a step's message.
 
     Raises:
-        Ignore: The delivery was not needed; nothing is recorded, and the chain ends here.
+        Ignore: The delivery was not needed, or the step was put off; the chain ends here.
         Exception: The attempt failed. It has been recorded; Celery keeps the traceback.
     """
     try:
@@ -134,11 +133,9 @@ def execute(step: Step, body: Body, job_id: UUID, epoch: int, worker: str, task_
     except (StaleAttempt, JobCancelled) as error:
         log.info("step.abandoned", attempt=claim.attempt, code=error.error_code)
         raise Ignore from error
-    except Deferred as error:
-        _give_up(claim, error)
-        raise Ignore from error
     except Exception as error:
-        _give_up(claim, _as_ours(step, error))
+        if _give_up(claim, _as_ours(step, error)):
+            raise Ignore from error
         raise
     log.info("step.completed", attempt=claim.attempt)
 
@@ -154,13 +151,15 @@ def _as_ours(step: Step, error: Exception) -> TurnpikeError:
     return Bug()
 
 
-def _give_up(claim: Claim, error: TurnpikeError) -> None:
+def _give_up(claim: Claim, error: TurnpikeError) -> bool:
+    """Record what went wrong; return whether it only puts the step off."""
     log.warning("step.failed", attempt=claim.attempt, code=error.error_code, detail=error.detail)
     refresh_connection()
     try:
-        claims.step_give_up(claim, error)
+        return claims.step_give_up(claim, error)
     except (StaleAttempt, JobCancelled):
         log.info("step.abandoned", attempt=claim.attempt)
     except DATABASE_ERRORS:
         # The lease runs out and the relay takes the step back: nothing is lost but time.
         log.warning("step.unrecorded", attempt=claim.attempt)
+    return False

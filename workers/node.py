@@ -21,6 +21,7 @@ from django.conf import settings
 
 from pipelines.core.database import survive
 from pipelines.core.errors import TurnpikeError
+from pipelines.core.jitter import jittered
 from pipelines.jobs import nodes
 from workers import configured
 from workers.liveness import Hearing, Letters, note, own_queue
@@ -55,7 +56,9 @@ def _run(consumer: Consumer) -> None:
     while not _stop.is_set() and not hearing.is_deaf:
         began = time.monotonic()
         survive("node", partial(_beat, name, hearing))
-        _stop.wait(settings.NODE_SECONDS - (time.monotonic() - began))
+        # Redis hands a message to whoever has listened longest, and a letter makes a worker listen
+        # anew. In step, one of two releases would always be first, though it knows the task not.
+        _stop.wait(jittered(settings.NODE_SECONDS) - (time.monotonic() - began))
     letters.close()
     survive("node", partial(nodes.node_gone, name=name))  # else the row grows old by itself
     if hearing.is_deaf and not _stop.is_set():
@@ -96,4 +99,4 @@ def _let_finish(grace: float) -> None:
     """Wait until nothing runs here any more, for so many seconds at most."""
     deadline = time.monotonic() + grace
     while state.active_requests and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(0.1)  # Celery tells nobody when the set empties

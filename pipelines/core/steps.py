@@ -6,12 +6,12 @@ it. Options on a task decorator would be invisible to a sender that has not impo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from pipelines.core.errors import Unavailable
+from pipelines.core.jitter import jittered
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class Retry:
         failed together does not come back together; never sooner than the other side `asked`.
         """
         backoff = min(self.ceiling, self.base * 2.0 ** (attempt - 1))
-        jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-        return max(jittered, asked or 0.0)
+        return max(jittered(backoff), asked or 0.0)
 
 
 @dataclass(frozen=True)

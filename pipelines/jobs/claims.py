@@ -29,6 +29,7 @@ from pipelines.core.errors import (
     TransientError,
     TurnpikeError,
 )
+from pipelines.core.steps import Retry
 from pipelines.core.steps import step as declared
 from pipelines.jobs.locks import lock_active_job, lock_attempt
 from pipelines.jobs.models import Job, JobEvent, JobStep
@@ -190,8 +191,10 @@ def _step_complete(job: Job, step: JobStep, output: dict[str, Any], *, is_last: 
         job.steps.filter(position=step.position + 1).update(ready_at=now, published_at=now)
 
 
-def step_give_up(claim: Claim, error: TurnpikeError) -> None:
+def step_give_up(claim: Claim, error: TurnpikeError) -> bool:
     """Record that an attempt went wrong: try again as the step's policy says, or fail the job.
+
+    Returns whether the attempt was only put off, and no try was used.
 
     Raises:
         StaleAttempt: The step is another attempt's by now.
@@ -199,35 +202,45 @@ def step_give_up(claim: Claim, error: TurnpikeError) -> None:
     """
     with transaction.atomic():
         job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
-        attempt_failed(job, step, error)
+        return attempt_failed(job, step, error)
 
 
-def attempt_failed(job: Job, step: JobStep, error: TurnpikeError) -> None:
-    """Apply the retry policy to a failed attempt; job and step are locked."""
+def attempt_failed(job: Job, step: JobStep, error: TurnpikeError) -> bool:
+    """Apply the retry policy to a failed attempt, and return whether it was only put off.
+
+    Job and step are locked.
+    """
     retry = declared(step.name).retry
     step.lease_expires_at = None
     step.error_code, step.error_detail = error.error_code, error.detail
     now = timezone.now()
-    if isinstance(error, Deferred):
+    if (pause := _put_off(step, error, retry)) is not None:
         step.forgiven += 1
-        _try_again(job, step, "step.deferred", error, now, error.retry_after or 0.0)
-        return
-    if isinstance(error, RateLimited) and step.forgiven < settings.RATE_LIMITS_FORGIVEN:
-        # A queue at the provider's door, not a failure. One that does not say how long it is
-        # waited for as long as before a last try.
-        step.forgiven += 1
-        attempt = retry.attempts if error.retry_after is None else 1
-        delay = retry.delay(attempt, asked=error.retry_after)
-        _try_again(job, step, "step.deferred", error, now, delay)
-        return
+        _try_again(job, step, "step.deferred", error, now, pause)
+        return True
     if error.retryable and step.tries < retry.attempts:
         asked = error.retry_after if isinstance(error, TransientError) else None
         _try_again(job, step, "step.retrying", error, now, retry.delay(step.tries, asked=asked))
-        return
+        return False
     step.state, step.finished_at, step.ready_at = StepState.FAILED, now, None
     step.save()
     _log_attempt(job, step, "step.failed", error)
     job_end(job, JobState.FAILED, error=error)
+    return False
+
+
+def _put_off(step: JobStep, error: TurnpikeError, retry: Retry) -> float | None:
+    """Seconds for which an error puts a step off without using a try; None where it uses one.
+
+    A provider's 429 is a queue at its door, not a failure. Where it does not say how long the
+    queue is, the pauses grow as those of a retry do.
+    """
+    if isinstance(error, Deferred):
+        return error.retry_after or 0.0
+    if isinstance(error, RateLimited) and step.forgiven < settings.RATE_LIMITS_FORGIVEN:
+        attempt = step.forgiven + 1 if error.retry_after is None else 1
+        return retry.delay(attempt, asked=error.retry_after)
+    return None
 
 
 def _try_again(

@@ -9,10 +9,11 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore
 from django.db import OperationalError
+from pytest_django import Settings
 
 from pipelines.accounts.models import User
 from pipelines.core import steps
-from pipelines.core.errors import PermanentError, RateLimited
+from pipelines.core.errors import Deferred, PermanentError, RateLimited, TransientError
 from pipelines.core.steps import Pipeline, Retry, Step
 from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.services import job_accept, job_cancel
@@ -71,15 +72,36 @@ def test_a_delivery_for_a_job_that_is_gone_is_ignored(job: Job) -> None:
         _deliver(_succeed, job.pk)
 
 
-def test_a_retryable_error_is_recorded_and_raised(job: Job) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "raised"),
+    [
+        (TransientError("slow"), "transient_error", TransientError),
+        # Put off, without a try: nothing that Celery should keep a traceback of.
+        (RateLimited("slow down", retry_after=9), "rate_limited", Ignore),
+        (Deferred("not yet"), "deferred", Ignore),
+    ],
+)
+def test_a_retryable_error_is_recorded(
+    job: Job, error: TransientError, code: str, raised: type[Exception]
+) -> None:
     def refuse(run: Run) -> None:
-        raise RateLimited("slow down", retry_after=9)
+        raise error
 
-    with pytest.raises(RateLimited):
+    with pytest.raises(raised):
         _deliver(refuse, job.pk)
 
     step = _step(job)
-    assert (job.state, step.state, step.error_code) == ("in_progress", "queued", "rate_limited")
+    assert (job.state, step.state, step.error_code) == ("in_progress", "queued", code)
+
+
+def test_a_pause_that_is_not_forgiven_any_more_is_raised(job: Job, settings: Settings) -> None:
+    settings.RATE_LIMITS_FORGIVEN = 0
+
+    def refuse(run: Run) -> None:
+        raise RateLimited("slow down")
+
+    with pytest.raises(RateLimited):
+        _deliver(refuse, job.pk)
 
 
 @pytest.mark.parametrize(

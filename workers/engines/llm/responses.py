@@ -88,7 +88,7 @@ class ResponsesModel:
             model=prompt.model or self._provider.model,
             instructions=instructions or openai.omit,
             # Not as the argument `input`: of that the package holds every message against some
-            # thirty kinds of items, which took a third of the time of a step in long conversations.
+            # thirty kinds of items, which takes longer the longer the conversation is.
             extra_body={"input": said},
             max_output_tokens=openai.omit if limit is None else limit,
             metadata=dict(prompt.metadata) or openai.omit,

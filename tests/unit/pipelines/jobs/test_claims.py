@@ -197,15 +197,28 @@ def test_a_provider_that_says_later_uses_no_try_up_to_a_limit(
     assert states(job)[0] == "failed"
 
 
-def test_a_provider_that_does_not_say_when_is_asked_after_the_longest_pause(accept: Accept) -> None:
+def _pause(job: Job, retry_after: float | None = None) -> float:
+    """Seconds for which the first step is put off when it is told to come back later."""
     before = timezone.now()
-    vague, exact = _told_to_come_back(accept()), _told_to_come_back(accept(), retry_after=0.1)
+    waiting = _told_to_come_back(job, retry_after)
+    assert waiting.ready_at is not None
+    return (waiting.ready_at - before).total_seconds()
 
-    assert vague.ready_at is not None
-    assert exact.ready_at is not None
-    # Two tries, from one second on: the pause before the last is two, with jitter one at least.
-    assert vague.ready_at >= before + timedelta(seconds=1.0)
-    assert exact.ready_at < before + timedelta(seconds=2.0)
+
+def test_a_provider_that_does_not_say_when_is_asked_after_longer_and_longer(accept: Accept) -> None:
+    job = accept()
+
+    pauses = [_pause(job) for _ in range(4)]
+
+    # From one second on, doubled each time, with jitter on the upper half, and time to work.
+    assert all(2**n / 2 <= pause < 2**n + 0.5 for n, pause in enumerate(pauses)), pauses
+
+
+def test_a_provider_that_says_when_is_asked_then(accept: Accept) -> None:
+    job = accept()
+    assert 30 <= _pause(job, retry_after=30) < 31
+    # However often it has said so: of the step's own pauses the first is left, of a second.
+    assert [pause for _ in range(4) if (pause := _pause(job, retry_after=0.1)) >= 2.0] == []
 
 
 def test_the_last_attempt_fails_the_job(accept: Accept, ended: list[str]) -> None:

@@ -61,6 +61,7 @@ PAUSES = (1.0, 5.0, 30.0, 300.0)
 ERRORS = (
     TransientError("slow"),
     RateLimited("later", retry_after=90),
+    RateLimited("later"),
     Deferred("not yet", retry_after=30),
     Deferred("not yet"),
     PermanentError("no"),
