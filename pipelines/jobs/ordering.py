@@ -25,16 +25,21 @@ ORDER_CONSTRAINT = "job_order"
 Written = TypeVar("Written")
 
 
+@transaction.atomic
 def in_lane(key: str, write: Callable[[int, bool], Written]) -> Written:
     """Write a job into its lane: `write(number, is_clear)` says where, and what is before it.
 
     Two that come at once read the same number. The constraint on key and number lets one of them
-    through; the other waits for it, finds the number taken, and looks again.
+    through; the other waits for it, finds the number taken, and looks again. It keeps the lock of
+    the job before it meanwhile: PostgreSQL has those that wait for a lock taken in a savepoint
+    wait for the whole transaction, even if the savepoint is rolled back, and asking for the same
+    lock behind them again would be a deadlock.
     """
     while True:
+        number, is_clear = _take_number(key)
         try:
             with transaction.atomic():
-                return write(*_take_number(key))
+                return write(number, is_clear)
         except IntegrityError as error:
             if ORDER_CONSTRAINT not in str(error):
                 raise
