@@ -6,7 +6,6 @@ but the relay can give it to somebody else, and the fence keeps it from recordin
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from django.conf import settings
 
 from pipelines.core.database import survive
 from pipelines.core.errors import StaleAttempt, TurnpikeError
+from pipelines.core.processes import PerProcess
 from pipelines.core.steps import step
 from pipelines.jobs.claims import Claim, claims_lost, leases_extend
 
@@ -37,7 +37,6 @@ class LeaseKeeper:
 
     def __init__(self) -> None:
         """Start with nothing held; the thread starts with the first claim."""
-        self.pid = os.getpid()
         self._held: dict[Claim, _Held] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -124,12 +123,4 @@ def _call(held: _Held, error: TurnpikeError) -> None:
         threading.Thread(target=callback, args=(error,), name="on-lost", daemon=True).start()
 
 
-_keeper = LeaseKeeper()
-
-
-def keeper() -> LeaseKeeper:
-    """Return this process's keeper; a forked child makes its own, as threads stay behind."""
-    global _keeper  # noqa: PLW0603 - one keeper a process
-    if _keeper.pid != os.getpid():
-        _keeper = LeaseKeeper()
-    return _keeper
+keeper = PerProcess(LeaseKeeper)

@@ -7,7 +7,6 @@ background thread sends, from a bounded backlog) and never raises to its caller.
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from pipelines.core.processes import PerProcess
 from pipelines.core.steps import Step
 from project.celery import app
 
@@ -69,10 +69,9 @@ def publish_on_commit(hint: Hint) -> None:
 
 
 class _Sender:
-    """A thread that publishes; made anew in each process, since threads do not survive a fork."""
+    """A thread that publishes."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._backlog: queue.Queue[Hint] = queue.Queue(BACKLOG)
         threading.Thread(target=self._run, name="dispatch", daemon=True).start()
 
@@ -99,16 +98,7 @@ class _Sender:
                 self._backlog.task_done()
 
 
-_lock = threading.Lock()
-_current: _Sender | None = None
-
-
-def _sender() -> _Sender:
-    global _current  # noqa: PLW0603 - one sender a process
-    with _lock:
-        if _current is None or _current.pid != os.getpid():
-            _current = _Sender()
-        return _current
+_sender = PerProcess(_Sender)
 
 
 def flush() -> None:

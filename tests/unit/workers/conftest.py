@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from workers import leases
+from workers import base
 from workers.leases import LeaseKeeper
 
 
@@ -19,5 +19,5 @@ def lease_keeper(monkeypatch: pytest.MonkeyPatch) -> LeaseKeeper:
     """
     keeper = LeaseKeeper()
     keeper._thread = threading.current_thread()
-    monkeypatch.setattr(leases, "_keeper", keeper)
+    monkeypatch.setattr(base, "keeper", lambda: keeper)
     return keeper
