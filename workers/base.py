@@ -26,6 +26,7 @@ from pipelines.core.errors import (
 from pipelines.core.steps import Step
 from pipelines.jobs import claims
 from pipelines.jobs.claims import Claim, Outcome
+from pipelines.jobs.tail import Tail
 from project.celery import app
 from workers.leases import keeper
 
@@ -81,6 +82,15 @@ class Run:
     def progress(self, **progress: Any) -> None:
         """Note how far this attempt has come."""
         claims.step_progress(self.claim, **progress)
+
+    def text_begin(self, **progress: Any) -> Tail:
+        """Begin the step's text, or begin it afresh, and note how far this attempt has come."""
+        return Tail(self.job_id, claims.text_begin(self.claim, **progress))
+
+    def text_resume(self, text: str, /, **progress: Any) -> Tail:
+        """Go on with the text of an earlier attempt, and note how far this one has come."""
+        self.progress(**progress)
+        return Tail(self.job_id, self.claim.progress.get("generation", 0), text)
 
     @contextmanager
     def recording(self) -> Iterator[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 import time
 from contextlib import closing
@@ -15,6 +16,7 @@ from pipelines.core.database import DATABASE_ERRORS, refresh_connection, summary
 from pipelines.core.errors import JobCancelled, TransientError, TurnpikeError
 
 if TYPE_CHECKING:
+    from pipelines.jobs.tail import Tail
     from workers.base import Run
     from workers.engines.llm import Cutter, Event, Finished, Usage
     from workers.routing import Route
@@ -59,7 +61,7 @@ def follow(run: Run, route: Route) -> Answer:
         _stop(route, reading, cutter, error)
 
     try:
-        with run.on_lost(lost), closing(stream):
+        with run.on_lost(lost), closing(reading), closing(stream):
             for event in stream:
                 run.check()
                 route.permit.keep()
@@ -101,10 +103,12 @@ class _Reading:
             self.has_begun.set()
         self._run = run
         self._route = route
+        self._storable = Storable()
         self._parts = [str(noted.get("text", ""))] if self.sequence is not None else []
         self._size = self._noted_size = sum(len(part.encode()) for part in self._parts)
         self._next_note = 0.0
         self._finished: Finished | None = None
+        self._tail: Tail | None = None
 
     def take(self, event: Event) -> None:
         """Take in one event."""
@@ -114,12 +118,12 @@ class _Reading:
             case llm.Started():
                 self._start(event.response_id)
             case llm.Delta():
-                self._parts.append(event.text)
-                self._size += len(event.text.encode(errors="surrogatepass"))
+                self._add(self._storable.take(event.text))
                 self.sequence = event.sequence_number
                 if time.monotonic() >= self._next_note:
                     self._note_size()
             case llm.Finished():
+                self._add(self._storable.end())
                 self._finished = event
                 self._route.tokens = event.usage.input_tokens + event.usage.output_tokens
 
@@ -128,30 +132,47 @@ class _Reading:
         finished = self._finished
         assert finished is not None  # the engine's contract
         usage = self._usage() if finished.usage.estimated else finished.usage
-        return Answer(storable("".join(self._parts)), finished.model, finished.finish_reason, usage)
+        return Answer("".join(self._parts), finished.model, finished.finish_reason, usage)
+
+    def close(self) -> None:
+        """Let go of the text: it grows no more in this attempt."""
+        if self._tail is not None:
+            self._tail.close()
+
+    def _add(self, text: str) -> None:
+        self._parts.append(text)
+        self._size += len(text.encode())
+        if self._tail is not None:
+            self._tail.grow(text)
 
     def _start(self, response_id: str) -> None:
         """Note which response this is before anything of it; one of another id begins afresh."""
-        if response_id != self.response_id:
+        is_afresh = response_id != self.response_id
+        if is_afresh:
             self._route.requests += bool(self.response_id)
+            self._storable = Storable()
             self._parts, self._size, self._noted_size, self.sequence = [], 0, 0, None
         self.response_id = response_id
         self.has_begun.set()
         self._next_note = time.monotonic() + settings.PROGRESS_SECONDS
-        self._run.progress(
-            provider=self._route.provider,
-            response_id=response_id,
-            slot=None,
+        notes = {
+            "provider": self._route.provider,
+            "response_id": response_id,
+            "slot": None,
             **self._notes(with_text=True),
-        )
+        }
+        self.close()
+        if is_afresh:
+            self._tail = self._run.text_begin(**notes)
+        else:
+            self._tail = self._run.text_resume("".join(self._parts), **notes)
 
     def _note_size(self) -> None:
         """Note how far it is; what cannot be noted now is noted the next time."""
         self._next_note = time.monotonic() + settings.PROGRESS_SECONDS
         grown = self._size >= self._noted_size * _GROWTH + _FIRST_NOTE
-        # Half a character can be neither stored nor completed later.
-        is_whole = not "\ud800" <= self._parts[-1][-1:] <= "\udbff"
-        with_text = grown and is_whole and self.sequence is not None
+        # Whoever resumes would not be sent the first half of a character again.
+        with_text = grown and self._storable.is_whole and self.sequence is not None
         try:
             self._run.progress(**self._notes(with_text=with_text))
         except DATABASE_ERRORS as error:
@@ -167,7 +188,7 @@ class _Reading:
         }
         if with_text:
             self._noted_size = self._size
-            notes |= {"text": storable("".join(self._parts)) or None, "sequence": self.sequence}
+            notes |= {"text": "".join(self._parts) or None, "sequence": self.sequence}
         return notes
 
     def _usage(self) -> Usage:
@@ -177,7 +198,25 @@ class _Reading:
         return llm.Usage(self._route.input_tokens, llm.tokens_in(self._size), estimated=True)
 
 
-def storable(text: str) -> str:
-    """Make a model's text one that databases take: no NUL, and no half of a surrogate pair."""
-    whole = text.replace("\0", "").encode("utf-16", "surrogatepass")
-    return whole.decode("utf-16", "replace")
+class Storable:
+    """Makes a model's text, piece by piece, one that databases take.
+
+    It holds no NUL, and no half of a surrogate pair: the first half waits for the second.
+    """
+
+    def __init__(self) -> None:
+        """Begin a text."""
+        self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")
+
+    def take(self, text: str) -> str:
+        """Return what there is to store by now."""
+        return self._decoder.decode(text.replace("\0", "").encode("utf-16-le", "surrogatepass"))
+
+    def end(self) -> str:
+        """Return what is left; half a character is replaced."""
+        return self._decoder.decode(b"", final=True)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing waits for a second half."""
+        return not self._decoder.getstate()[0]

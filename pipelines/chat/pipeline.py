@@ -14,6 +14,7 @@ GENERATE = Step(
     retry=Retry(attempts=6, base=1.0, ceiling=60.0),
     soft_time_limit=840,
     time_limit=870,
+    streams=True,
 )
 FINISH = Step("chat.finish", queue="default")
 

@@ -44,6 +44,8 @@ class Step:
     # Seconds after which a process pool interrupts (soft) and kills (hard) the task.
     soft_time_limit: int = 600
     time_limit: int = 660
+    # Whether it writes a text that is read while it grows.
+    streams: bool = False
 
 
 @dataclass(frozen=True)

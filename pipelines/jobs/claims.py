@@ -32,7 +32,8 @@ from pipelines.core.errors import (
 from pipelines.core.steps import Retry
 from pipelines.core.steps import step as declared
 from pipelines.jobs.locks import lock_active_job, lock_attempt
-from pipelines.jobs.models import Job, JobEvent, JobStep
+from pipelines.jobs.log import RESTARTED, line_add
+from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.services import job_end
 from pipelines.jobs.states import JobState, StepState
 
@@ -95,7 +96,8 @@ def step_claim(*, job_id: UUID, epoch: int, name: str, worker: str, task_id: str
             job.state, job.started_at = JobState.IN_PROGRESS, job.started_at or now
             job.save(update_fields=["state", "started_at"])
         steps = list(job.steps.all())
-    [step] = [step for step in steps if step.name == name]
+        [step] = [step for step in steps if step.name == name]
+        line_add(job, "step.started", step)
     done = [step for step in steps if step.state == StepState.COMPLETED]
     return Claim(
         job_id=job.pk,
@@ -141,17 +143,35 @@ def claims_lost(claims: Collection[Claim]) -> dict[Claim, TurnpikeError]:
     return lost
 
 
-def step_progress(claim: Claim, **progress: Any) -> None:
+def step_progress(claim: Claim, **progress: Any) -> bool:
     """Note how far the attempt has come, for whoever watches and for the next attempt.
 
-    None takes a note away.
+    None takes a note away. Returns whether the step is still this attempt's.
     """
     claim.progress.update(progress)
     for name in [name for name, value in progress.items() if value is None]:
         del claim.progress[name]
-    JobStep.objects.filter(
+    own = JobStep.objects.filter(
         pk=claim.step_id, attempt=claim.attempt, state=StepState.IN_PROGRESS
-    ).update(progress=claim.progress)
+    )
+    return bool(own.update(progress=claim.progress))
+
+
+def text_begin(claim: Claim, **progress: Any) -> int:
+    """Note that the step's text begins, or begins afresh, and return how often it has done so.
+
+    Raises:
+        StaleAttempt: The step is another attempt's by now, or its job has ended.
+        JobCancelled: The job was cancelled.
+    """
+    generation: int = claim.progress.get("generation", -1) + 1
+    with transaction.atomic():
+        if generation:
+            job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
+            line_add(job, RESTARTED, step)
+        if not step_progress(claim, generation=generation, **progress):
+            raise StaleAttempt
+    return generation
 
 
 @contextmanager
@@ -183,7 +203,7 @@ def _step_complete(job: Job, step: JobStep, output: dict[str, Any], *, is_last: 
         error_code="",
         error_detail="",
     )
-    JobEvent.objects.create(job=job, type="step.completed", step=step.name, attempt=step.attempt)
+    line_add(job, "step.completed", step)
     if is_last:
         job_end(job, JobState.COMPLETED, output=output)
     else:
@@ -224,7 +244,7 @@ def attempt_failed(job: Job, step: JobStep, error: TurnpikeError) -> bool:
         return False
     step.state, step.finished_at, step.ready_at = StepState.FAILED, now, None
     step.save()
-    _log_attempt(job, step, "step.failed", error)
+    line_add(job, "step.failed", step, detail=_said(error))
     job_end(job, JobState.FAILED, error=error)
     return False
 
@@ -250,7 +270,7 @@ def _try_again(
     step.ready_at = now + timedelta(seconds=delay)
     step.reason = _reason(error, step.ready_at)
     step.save()
-    _log_attempt(job, step, event, error)
+    line_add(job, event, step, detail=_said(error))
 
 
 def _reason(error: TurnpikeError, until: datetime) -> str:
@@ -258,11 +278,5 @@ def _reason(error: TurnpikeError, until: datetime) -> str:
     return f"{word} until {until.isoformat(timespec='seconds')}"
 
 
-def _log_attempt(job: Job, step: JobStep, kind: str, error: TurnpikeError) -> None:
-    JobEvent.objects.create(
-        job=job,
-        type=kind,
-        step=step.name,
-        attempt=step.attempt,
-        detail=f"{error.error_code}: {error.detail}",
-    )
+def _said(error: TurnpikeError) -> str:
+    return f"{error.error_code}: {error.detail}"

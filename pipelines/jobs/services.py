@@ -17,7 +17,8 @@ from pipelines.core.steps import Pipeline, Step, pipeline
 from pipelines.jobs import ordering, shares
 from pipelines.jobs.hints import remaining_hint
 from pipelines.jobs.locks import lock_job
-from pipelines.jobs.models import Job, JobEvent, JobStep
+from pipelines.jobs.log import line_add
+from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.states import ACTIVE, JobState, StepState, Waits, check_job_move
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def job_end(
         job.steps.filter(state__in=[StepState.QUEUED, StepState.IN_PROGRESS]).update(
             state=StepState.CANCELLED, finished_at=now, ready_at=None, reason=""
         )
-    JobEvent.objects.create(job=job, type=f"job.{state}", detail=job.error_detail)
+    line_add(job, f"job.{state}", detail=job.error_detail)
     if not ordering.release_next(job) and job.waits_for == Waits.NOTHING:
         shares.release(job)
     declared = pipeline(job.kind)
@@ -214,6 +215,6 @@ def _requeue(job: Job, number: int, is_clear: bool) -> None:
         error_detail="",
     )
     job.refresh_from_db()
-    JobEvent.objects.create(job=job, type="job.replayed", step=steps[0].name)
+    line_add(job, "job.replayed", steps[0])
     if waits_for == Waits.NOTHING:
         publish_on_commit(remaining_hint(job, steps))

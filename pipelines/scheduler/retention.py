@@ -65,7 +65,7 @@ def expired_jobs() -> Iterator[QuerySet[Model]]:
     """
     if before := _before(settings.JOB_DAYS):
         yield Job.objects.filter(state__in=FINAL, finished_at__lt=before)
-        yield JobEvent.objects.filter(created_at__lt=before, job__state__in=FINAL)
+        yield JobEvent.objects.filter(job__state__in=FINAL, job__finished_at__lt=before)
         yield TaskResult.objects.filter(date_done__lt=before)
     yield KeptAnswer.objects.filter(created_at__lte=kept_since())
     yield Node.objects.filter(seen_at__lt=timezone.now() - timedelta(days=1))

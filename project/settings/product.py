@@ -35,6 +35,16 @@ OWNER_WINDOW = env.integer("OWNER_WINDOW", 16, minimum=1)
 # The same for bulk work (a priority below 0), of one owner and of all together.
 OWNER_BULK_WINDOW = env.integer("OWNER_BULK_WINDOW", 2, minimum=1)
 BULK_WINDOW = env.integer("BULK_WINDOW", 4, minimum=1)
+# The hot end of the jobs' logs, in Redis: what grows is told as often as this, and again so long
+# after Redis could not be reached; a text is kept so long after its last growth, or its end.
+EVENTS_FLUSH_SECONDS = env.number("EVENTS_FLUSH_SECONDS", 0.03, minimum=0.001)
+EVENTS_RETRY_SECONDS = env.number("EVENTS_RETRY_SECONDS", 0.5, minimum=0.01)
+EVENTS_KEEP_SECONDS = env.integer("EVENTS_KEEP_SECONDS", 3_600, minimum=1)
+EVENTS_FADE_SECONDS = env.integer("EVENTS_FADE_SECONDS", 60, minimum=1)
+EVENTS_KEY_PREFIX = env.text("BROKER_KEY_PREFIX", "turnpike:") + "events:"
+# How often the followers' logs are compared with the database, which no message has to ask for.
+EVENTS_POLL_SECONDS = env.number("EVENTS_POLL_SECONDS", 1.0, minimum=0.05)
+EVENTS_KEEPALIVE_SECONDS = env.number("EVENTS_KEEPALIVE_SECONDS", 15.0, minimum=0.05)
 # New turns are refused (503) while the oldest ready step is older than this; 0 never refuses.
 BACKPRESSURE_SECONDS = env.number("BACKPRESSURE_SECONDS", 300.0)
 HARD_TIME_LIMIT = env.integer("HARD_TIME_LIMIT", 900, minimum=10)
@@ -47,6 +57,10 @@ UPLOAD_MAX_BYTES = env.integer("UPLOAD_MAX_BYTES", 10 * 2**20, minimum=1)
 REPORT_MAX_CHARACTERS = env.integer("REPORT_MAX_CHARACTERS", 200_000, minimum=1)
 METADATA_MAX_BYTES = env.integer("METADATA_MAX_BYTES", 16_384, minimum=2)
 SEARCH_MAX_RESULTS = env.integer("SEARCH_MAX_RESULTS", 50, minimum=1)
+# Clients that wait for or follow a job on one front door, and the seconds that each may wait.
+FOLLOWERS_MAX = env.integer("FOLLOWERS_MAX", 10_000, minimum=1)
+WAIT_MAX_SECONDS = env.integer("WAIT_MAX_SECONDS", 60, minimum=0)
+API_KEYS_MAX = env.integer("API_KEYS_MAX", 50, minimum=1)
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, minimum=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, minimum=1)
 JSON_MAX_DEPTH = env.integer("JSON_MAX_DEPTH", 32, minimum=1, maximum=200)

@@ -23,7 +23,7 @@ from workers import chat, configured, generation
 from workers.base import execute
 from workers.engines.governor import Account, Permit, Request
 from workers.engines.llm import Delta, Finished, Started, Usage
-from workers.generation import storable
+from workers.generation import Storable
 from workers.leases import LeaseKeeper
 
 USAGE = Usage(7, 3)
@@ -228,10 +228,10 @@ def test_a_note_that_cannot_be_written_ends_nothing(
 ) -> None:
     write = claims.step_progress
 
-    def fail_on_deltas(claim: claims.Claim, **progress: Any) -> None:
+    def fail_on_deltas(claim: claims.Claim, **progress: Any) -> bool:
         if "response_id" not in progress:
             raise OperationalError("gone")
-        write(claim, **progress)
+        return write(claim, **progress)
 
     monkeypatch.setattr(claims, "step_progress", fail_on_deltas)
 
@@ -246,9 +246,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     notes: list[int] = []
     write = claims.step_progress
 
-    def count(claim: claims.Claim, **progress: Any) -> None:
+    def count(claim: claims.Claim, **progress: Any) -> bool:
         notes.append(len(progress))
-        write(claim, **progress)
+        return write(claim, **progress)
 
     monkeypatch.setattr(claims, "step_progress", count)
     return notes
@@ -266,13 +266,26 @@ def test_notes_are_few(job: Job, model: FakeModel, settings: Any, written: list[
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        (["a\0b"], "ab"),
-        (["\ud83d", "\ude00"], "\U0001f600"),
-        (["half \ud83d"], "half \ufffd"),
+        (["a\0b"], ["ab", ""]),
+        (["\ud83d", "\ude00"], ["", "\U0001f600", ""]),
+        (["half \ud83d"], ["half ", "\ufffd"]),
+        (["\ud83d", "whole"], ["", "\ufffdwhole", ""]),
+        (["\ude00"], ["\ufffd", ""]),
     ],
 )
-def test_a_text_is_made_storable(said: list[str], kept: str) -> None:
-    assert storable("".join(said)) == kept
+def test_a_text_is_made_storable(said: list[str], kept: list[str]) -> None:
+    storable = Storable()
+
+    assert [*map(storable.take, said), storable.end()] == kept
+
+
+def test_a_first_half_is_not_whole() -> None:
+    storable = Storable()
+
+    storable.take("\ud83d")
+    assert not storable.is_whole
+    storable.take("\ude00")
+    assert storable.is_whole
 
 
 def test_half_a_character_is_never_noted(job: Job, model: FakeModel) -> None:

@@ -240,7 +240,11 @@ def test_a_permanent_error_fails_the_job_at_once(accept: Accept) -> None:
     step_give_up(claim(job), PermanentError("refused"))
 
     assert states(job) == ["failed", "failed", "cancelled", "cancelled"]
-    assert list(job.events.values_list("type", flat=True)) == ["step.failed", "job.failed"]
+    assert list(job.events.values_list("type", flat=True)) == [
+        "step.started",
+        "step.failed",
+        "job.failed",
+    ]
 
 
 def test_a_stale_attempt_cannot_give_up(accept: Accept) -> None:

@@ -36,7 +36,8 @@ def test_an_expired_lease_comes_back_with_another_attempt(
     step = job.steps.get(name=FIRST.name)
     assert (step.state, step.error_code) == ("queued", "worker_lost")
     assert list(job.events.values_list("type", "detail")) == [
-        ("step.retrying", "worker_lost: w1 stopped in attempt 1.")
+        ("step.started", ""),
+        ("step.retrying", "worker_lost: w1 stopped in attempt 1."),
     ]
     JobStep.objects.filter(pk=step.pk).update(ready_at=timezone.now())
     assert publish_due() == 1
