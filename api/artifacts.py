@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -13,29 +12,17 @@ from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from drf_spectacular.types import OpenApiTypes
-from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from api.auth import caller, django_request
+from api.negotiation import AsItIs
 from api.schema import operation
 from pipelines.core.errors import NotFound
 from pipelines.jobs.artifacts import artifact_open
 from pipelines.jobs.selectors import artifact_get
 
 BLOCK = 64 * 1024  # bytes
-
-
-class AsItIs(BaseContentNegotiation):
-    """A file has one form, whatever the client would like; errors are JSON."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        """Take the first parser."""
-        return parsers[0]
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """Take the first renderer."""
-        return renderers[0], renderers[0].media_type
 
 
 class ArtifactView(APIView):

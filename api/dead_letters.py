@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from api.auth import caller
+from api.auth import InScope, caller
 from api.bodies import read
 from api.jobs import KindFilters
 from api.schema import operation
@@ -101,7 +101,7 @@ class DeadLetters(ListAPIView[Job]):
     """The failed jobs of everybody."""
 
     serializer_class = DeadLetterShape
-    permission_classes = [Watching]
+    permission_classes = [Watching, InScope]
 
     def get_queryset(self) -> QuerySet[Job]:
         """Choose what the filters name."""
@@ -119,7 +119,7 @@ class DeadLetters(ListAPIView[Job]):
 class DeadLetterReplay(APIView):
     """Running again."""
 
-    permission_classes = [Operating]
+    permission_classes = [Operating, InScope]
 
     @operation("deadletters_replay", {200: ReplayShape}, request=ReplayBody)
     def post(self, request: Request) -> Response:

@@ -23,13 +23,15 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from pipelines.core.errors import InvalidInput, TransientError, TurnpikeError
+from pipelines.core.errors import InvalidInput, NotFound, TransientError, TurnpikeError
 
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 # Seconds after which a client may ask again when nothing better is known.
 RETRY_AFTER = 1
+# … and at most, when something is known: it may come sooner than was thought.
+RETRY_AFTER_MAX = 60
 
 
 def problem_body(
@@ -60,8 +62,16 @@ def unknown_path(request: HttpRequest) -> JsonResponse:
     detail = "There is nothing at this address."
     if not request.path.endswith("/"):
         detail += " Addresses here end with a slash."
-    body = problem_body(404, "not_found", detail)
-    return JsonResponse(body, status=404, content_type=PROBLEM_JSON)
+    return problem(NotFound(detail))
+
+
+def problem(error: Exception) -> JsonResponse:
+    """Answer an exception that was raised outside of REST framework's views."""
+    answer = _problem(error)
+    response = JsonResponse(answer.data, status=answer.status_code, content_type=PROBLEM_JSON)
+    for name in answer.headers.keys() - {"Content-Type"}:
+        response[name] = answer[name]
+    return response
 
 
 @singledispatch

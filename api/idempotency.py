@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.auth import caller
+from api.polling import await_created
+from api.waiting import APPLIED, PREFER
 from pipelines.core.errors import InvalidInput
 from pipelines.idempotency import selectors, services
 from pipelines.idempotency.models import KeptAnswer
@@ -64,13 +66,15 @@ class Creating(APIView):
     kept answer is handed out before the throttles are asked, and before the view does anything.
     """
 
+    # What of the answer is told once, and is null when the answer is given again.
+    secrets: tuple[str, ...] = ()
     kept: KeptAnswer | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Wrap the POST that a view defines."""
         super().__init_subclass__(**options)
         if post := vars(cls).get("post"):
-            described = extend_schema(parameters=[_ASKED, _ANSWERED])(_once(post))
+            described = extend_schema(parameters=[PREFER, APPLIED, _ASKED, _ANSWERED])(_once(post))
             cls.post = described  # type: ignore[attr-defined] # of the subclass
 
     def check_throttles(self, request: Request) -> None:
@@ -78,6 +82,12 @@ class Creating(APIView):
         self.kept = _kept_answer(request) if request.method == "POST" else None
         if self.kept is None:
             super().check_throttles(request)
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Let the answer wait for the job that it tells of, if the client prefers that."""
+        return await_created(request, super().finalize_response(request, response, *args, **kwargs))
 
 
 Post = Callable[..., Response]
@@ -101,7 +111,7 @@ def _once(post: Post) -> Post:
             if not is_own:
                 return _replayed(answer)
             response = post(view, request, *args, **options)
-            _keep(answer, response)
+            _keep(answer, response, view.secrets)
         return response
 
     return wrapped
@@ -159,9 +169,11 @@ def _part(value: Any) -> list[Any]:
     return [value.name, value.content_type, digest.hexdigest()]
 
 
-def _keep(answer: KeptAnswer, response: Response) -> None:
+def _keep(answer: KeptAnswer, response: Response, secrets: Collection[str]) -> None:
     headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
     body = json.loads(JSONRenderer().render(response.data) or "null")
+    for name in secrets:
+        body[name] = None
     services.answer_keep(answer=answer, status=response.status_code, headers=headers, body=body)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from rest_framework.views import APIView
 
 from api.auth import caller
 from api.bodies import read
+from api.polling import IF_NONE_MATCH, WAIT, poll
 from api.schema import operation
 from api.shapes import JobShape, job_bodies, job_body
 from pipelines.core.errors import Conflict
@@ -77,10 +79,10 @@ class Jobs(ListAPIView[Job]):
 class JobView(APIView):
     """One job."""
 
-    @operation("jobs_get", {200: JobShape})
-    def get(self, request: Request, job_id: UUID) -> Response:
+    @operation("jobs_get", {200: JobShape, 304: None}, parameters=[WAIT, IF_NONE_MATCH])
+    def get(self, request: Request, job_id: UUID) -> HttpResponseBase:
         """Read a job."""
-        return Response(job_body(job_get(caller(request), job_id), caller(request)))
+        return poll(request, job_get(caller(request), job_id))
 
 
 class JobCancel(APIView):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -13,6 +14,21 @@ from rest_framework import serializers
 from api.errors import PROBLEM_JSON
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The description of API keys."""
+
+    target_class = "api.auth.ApiKeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Describe the scheme."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "From `/api/v1/api-keys/`.",
+        }
 
 
 class FieldProblem(serializers.Serializer[Any]):

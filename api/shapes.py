@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from api.errors import RETRY_AFTER
+from api.errors import RETRY_AFTER, RETRY_AFTER_MAX
 from pipelines.jobs.models import Artifact, Job, JobStep
 from pipelines.jobs.selectors import Waiting, current_step, job_new, records_of, waiting_of
 from pipelines.jobs.states import JobState, StepState
@@ -173,6 +175,15 @@ def job_body(job: Job, viewer: User) -> dict[str, Any]:
     return job_bodies([job], viewer)[0]
 
 
+def retry_after(job: Job) -> int:
+    """Tell after how many seconds there may be something new: a step may not begin before."""
+    step = current_step(job)
+    if step is None or step.state != StepState.QUEUED or step.ready_at is None:
+        return RETRY_AFTER
+    seconds = ceil((step.ready_at - timezone.now()).total_seconds())
+    return max(RETRY_AFTER, min(seconds, RETRY_AFTER_MAX))
+
+
 def accepted(job: Job | None, viewer: User, wrap: str = "", **more: Any) -> Response:
     """Answer 202 for a job that was just accepted: where it is, and when to ask.
 
@@ -184,5 +195,5 @@ def accepted(job: Job | None, viewer: User, wrap: str = "", **more: Any) -> Resp
     """
     assert job is not None  # only retention ever takes a job away
     body = job_body(job_new(job), viewer)
-    headers = {"Location": reverse("job", args=[job.pk]), "Retry-After": str(RETRY_AFTER)}
+    headers = {"Location": reverse("job", args=[job.pk]), "Retry-After": str(retry_after(job))}
     return Response({**({wrap: body} if wrap else body), **more}, status=202, headers=headers)

@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from api import (
     accounts,
+    api_keys,
     artifacts,
     chat,
     credits,  # noqa: A004 - the noun; the builtin of this name is for Python's prompt
@@ -16,6 +17,7 @@ from api import (
     knowledge,
     mail,
     reports,
+    streams,
     tokens,
 )
 from api.errors import unknown_path
@@ -31,12 +33,15 @@ v1: list[URLPattern | URLResolver] = [
     path("tokens/", tokens.Tokens.as_view()),
     path("tokens/refresh/", tokens.TokenRefresh.as_view()),
     path("tokens/revoke/", tokens.TokenRevoke.as_view()),
+    path("api-keys/", api_keys.ApiKeys.as_view()),
+    path("api-keys/<id:api_key_id>/", api_keys.ApiKeyView.as_view()),
     path("turns/", chat.Turns.as_view()),
     path("conversations/", chat.Conversations.as_view()),
     path("conversations/<id:conversation_id>/", chat.ConversationView.as_view()),
     path("conversations/<id:conversation_id>/messages/", chat.Messages.as_view()),
     path("jobs/", jobs.Jobs.as_view()),
     path("jobs/<id:job_id>/", jobs.JobView.as_view(), name="job"),
+    path("jobs/<id:job_id>/events/", streams.JobEvents.as_view()),
     path("jobs/<id:job_id>/cancel/", jobs.JobCancel.as_view()),
     path("jobs/<id:job_id>/retry/", jobs.JobRetry.as_view()),
     path(

@@ -20,8 +20,21 @@ CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = env.flag("CORS_ALLOW_CREDENTIALS", False)
 # What a page of another origin may send and read besides the usual.
-CORS_ALLOW_HEADERS = [*default_headers, "cancel-after", "idempotency-key"]
-CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Idempotency-Replayed"]
+CORS_ALLOW_HEADERS = [
+    *default_headers,
+    "cancel-after",
+    "idempotency-key",
+    "if-none-match",
+    "last-event-id",
+    "prefer",
+]
+CORS_EXPOSE_HEADERS = [
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+]
 
 ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
@@ -49,6 +62,7 @@ INSTALLED_APPS = [
     "django_celery_results",
     "pipelines.core",
     "pipelines.accounts",
+    "pipelines.api_keys",
     "pipelines.idempotency",
     "pipelines.jobs",
     "pipelines.credits",
@@ -133,10 +147,14 @@ AUTH_PASSWORD_VALIDATORS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "api.auth.ApiKeyAuthentication",
         "rest_framework_simplejwt.authentication.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "api.auth.InScope",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "api.pagination.NewestFirst",

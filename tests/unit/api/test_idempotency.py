@@ -280,7 +280,8 @@ def test_the_description_names_the_header_wherever_something_is_created(
         if "Idempotency-Key" in [given["name"] for given in post.get("parameters", [])]
     }
     assert creating == taking
-    assert len(creating) == len(CREATING)
+    # A new API key is told apart from what is repeated in tests of its own.
+    assert len(creating) == len(CREATING) + 1
 
 
 def test_a_page_of_another_origin_may_send_the_key(

@@ -21,6 +21,7 @@ from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
 from pipelines.accounts.models import User
+from pipelines.api_keys.models import ApiKey
 from pipelines.credits.services import credits_grant
 from pipelines.idempotency.models import KeptAnswer
 from pipelines.jobs.models import Node
@@ -41,6 +42,7 @@ pytestmark = pytest.mark.django_db
 
 # Nothing of these may be added, changed or deleted by hand.
 WATCHED = {
+    "api_keys.ApiKey",
     "jobs.Job",
     "jobs.Artifact",
     "jobs.Node",
@@ -82,6 +84,9 @@ def filled() -> None:
     EmailFactory.create(text=f"https://here/?token={SECRET}")
     ReportFactory.create()
     ReportFactory.create(job=None)
+    ApiKey.objects.create(
+        owner=StaffFactory.create(), name="ci", prefix="tpk_", digest=SECRET, scopes=["read"]
+    )
     KeptAnswer.objects.create(key="k", fingerprint="f", status=202, body={"text": SECRET})
     Node.objects.create(name="relay@a", role="relay", pid=1, seen_at=now)
     Statistics.objects.create(counts={"users": 1})
