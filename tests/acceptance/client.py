@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
 
 FINAL = {"completed", "failed", "cancelled", "incomplete"}
 PASSWORD = "a quiet long password"
+
+
+@dataclass
+class Reading:
+    """What somebody has read of a job's log, over however many streams."""
+
+    place: int | None = None
+    text: str = ""
+    kinds: list[str] = field(default_factory=list)
+    last: Any = None
+
+    def take(self, event: Any) -> None:
+        """Read one event; none comes twice."""
+        number = event["sequence_number"]
+        assert self.place is None or number > self.place, (number, self.place)
+        self.place, self.last = number, event
+        if event["type"] == "text.delta":
+            self.text += event["delta"]
+            return
+        self.kinds.append(event["type"])
+        if event["type"] == "text.restarted":
+            self.text = ""
 
 
 class Client:
@@ -87,6 +113,46 @@ class Client:
             assert time.monotonic() < deadline, f"not ended after {seconds} s: {job}"
             time.sleep(0.1)
         return job
+
+    def stream(
+        self, path: str, headers: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[httpx.Response]:
+        """Get something that comes by and by."""
+        return self._http.stream("GET", path, headers=headers)
+
+    def events(self, job_id: str, after: int | None = None) -> Iterator[Any]:
+        """Read a job's stream from a place on, until it ends or is cut."""
+        place = {} if after is None else {"Last-Event-ID": str(after)}
+        with self.stream(f"/api/v1/jobs/{job_id}/events/", place) as response:
+            if response.status_code == 204:
+                return
+            assert response.status_code == 200, response.read()
+            for line in response.iter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
+
+    def read(
+        self,
+        job_id: str,
+        reading: Reading,
+        until: Callable[[Reading], bool] = lambda _: False,
+        *,
+        seconds: float = 60,
+    ) -> Reading:
+        """Read on, as a browser does: after a cut from where it was, until nothing follows."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                begun_at = reading.place
+                for event in self.events(job_id, reading.place):
+                    reading.take(event)
+                    if until(reading):
+                        return reading
+                if reading.place == begun_at:
+                    return reading
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise AssertionError(f"not ended after {seconds} s: {reading}")
 
     def turn(self, message: str, **fields: Any) -> Any:
         """Send a turn; return the accepted job."""

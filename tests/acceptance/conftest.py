@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.acceptance.client import Client
+from tests.acceptance.stack import Stack
 from tests.services import service_url
 
 # Two runs on one machine must not empty each other's database.
@@ -33,6 +35,20 @@ def services(request: pytest.FixtureRequest, empty_redis: str) -> dict[str, str]
     if getattr(request, "param", best) == "sqlite":
         return {"REDIS_URL": empty_redis}
     return {"REDIS_URL": empty_redis, "DATABASE_URL": request.getfixturevalue("fresh_postgres")}
+
+
+@pytest.fixture(scope="module", params=["responses", "chat_completions"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """How the sandbox is spoken to: its answers can be resumed, or they cannot."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Client:
+    """Somebody with an account of the module's stack."""
+    client = stack.client("ada@example.com")
+    client.sign_up()
+    return client
 
 
 @pytest.fixture(scope="session")

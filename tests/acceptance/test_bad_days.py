@@ -24,13 +24,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) ->
         yield stack
 
 
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> Client:
-    client = stack.client("ada@example.com")
-    client.sign_up()
-    return client
-
-
 def _rows(stack: Stack) -> dict[str, int]:
     """Count what there is, behind the front door's back."""
     code = (

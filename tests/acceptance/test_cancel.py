@@ -19,11 +19,6 @@ NOISE = 1.0
 QUESTION = "Write a roadmap for leases."
 
 
-@pytest.fixture(scope="module", params=["responses", "chat_completions"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def stack(
     tmp_path_factory: pytest.TempPathFactory, services: dict[str, str], protocol: str
@@ -31,13 +26,6 @@ def stack(
     environment = {**services, "SANDBOX_PROTOCOL": protocol, "SANDBOX_CONCURRENCY": "2"}
     with running_stack(tmp_path_factory.mktemp("home"), environment, only=PLAIN_TURN) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> Client:
-    client = stack.client("ada@example.com")
-    client.sign_up()
-    return client
 
 
 def _cancel(person: Client, job_id: str) -> Any:

@@ -84,13 +84,6 @@ def supervisor(stack: Stack) -> Iterator[Supervisor]:
     made.end()
 
 
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> Client:
-    client = stack.client("ada@example.com")
-    client.sign_up()
-    return client
-
-
 def _deaths(supervisor: Supervisor, name: str) -> list[str]:
     return [death.how for death in supervisor.deaths if death.name == name]
 

@@ -21,11 +21,6 @@ REPLY = (
 LONG = "Write a roadmap for leases."
 
 
-@pytest.fixture(scope="module", params=["responses", "chat_completions"])
-def protocol(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def stack(
     tmp_path_factory: pytest.TempPathFactory, empty_redis: str, protocol: str
@@ -38,13 +33,6 @@ def stack(
     }
     with running_stack(tmp_path_factory.mktemp("home"), environment, only=PLAIN_TURN) as stack:
         yield stack
-
-
-@pytest.fixture(scope="module")
-def person(stack: Stack) -> Client:
-    client = stack.client("ada@example.com")
-    client.sign_up()
-    return client
 
 
 def _progress(person: Client, job_id: str) -> Any:

@@ -5,6 +5,35 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Heard:
+    """What a person has read of one turn, over however many streams.
+
+    Attributes:
+        place: The number of the last event.
+        text: The deltas since the text last began.
+        end: How the job ended, as the last event said.
+        cuts: How often the stream was cut, or left.
+        is_out_of_order: Whether an event came twice, or after a later one.
+    """
+
+    place: int | None = None
+    text: str = ""
+    end: str = ""
+    cuts: int = 0
+    is_out_of_order: bool = False
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Read one event."""
+        number = event["sequence_number"]
+        self.is_out_of_order |= self.place is not None and number <= self.place
+        self.place, self.end = number, event["type"]
+        if event["type"] == "text.restarted":
+            self.text = ""
+        self.text += event.get("delta", "")
 
 
 @dataclass
@@ -21,6 +50,7 @@ class Person:
         cancelled: Jobs of which a cancel was answered with 200.
         replayed: Jobs of which a retry was answered with 200.
         documents: Document id -> the word that only it holds.
+        heard: Turn's job id -> what was read of its stream, to its end.
         deleted: Document id -> when its deletion was answered, in seconds since the epoch.
     """
 
@@ -32,6 +62,7 @@ class Person:
     conversations: dict[str, list[str]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     replayed: set[str] = field(default_factory=set)
+    heard: dict[str, Heard] = field(default_factory=dict)
     documents: dict[str, str] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
 
@@ -57,6 +88,11 @@ class Journal:
     def accepted(self) -> int:
         """How many jobs were accepted so far."""
         return sum(len(person.accepted) for person in self.people)
+
+    def heard(self) -> Counter[str]:
+        """How many turns were read to their end, and how often a stream was cut on the way."""
+        heard = [one for person in self.people for one in person.heard.values()]
+        return Counter(turns=len(heard), cuts=sum(one.cuts for one in heard))
 
     def total(self, name: str) -> Counter[str]:
         """Add up one of the counts over all people."""

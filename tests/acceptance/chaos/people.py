@@ -6,7 +6,8 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -67,6 +68,12 @@ class Caller:
             wait = answer.headers.get("Retry-After", "1")
             time.sleep(min(float(wait) if wait.isdecimal() else 1.0, PAUSE))
         return None
+
+    def stream(
+        self, path: str, headers: Mapping[str, str]
+    ) -> AbstractContextManager[httpx.Response]:
+        """Get something that comes by and by."""
+        return self._http.stream("GET", path, headers=headers)
 
     def create(self, kind: str, path: str, **options: Any) -> dict[str, Any] | None:
         """Ask for a job; return the answer's body, or None when it was refused or is unknown."""

@@ -23,7 +23,7 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
     longest.sort(key=lambda one: -one.seconds)
     total: dict[str, Counter[str]] = {
         name: sum((Counter(getattr(result, name)) for result in results), Counter())
-        for name in ("faults", "missed", "failures", "unknown", "refused")
+        for name in ("faults", "missed", "failures", "unknown", "refused", "heard")
     }
     return {
         "seeds": [result.seed for result in results],

@@ -66,6 +66,7 @@ class Result:
     recoveries: list[Recovery] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    heard: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
 
     @property
@@ -129,6 +130,7 @@ def run_seed(world: World, seed: int, effort: Effort) -> Result:
                 break
         people.end()
         result.settled_in = settle(facts, patience=effort.patience, limit=effort.limit)
+        people.hang_up()
         _look(facts, people, random.Random(seed), result)
     result.seconds = time.time() - since
     return result
@@ -153,3 +155,4 @@ def _look(facts: Facts, people: Town, chance: random.Random, result: Result) -> 
     result.recoveries = recoveries(facts)
     result.unknown = people.journal.total("unknown")
     result.refused = people.journal.total("refused")
+    result.heard = people.journal.heard()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.acceptance.chaos.journal import Journal, Person
+from tests.acceptance.chaos.listening import Listener
 from tests.acceptance.chaos.people import Caller
 from tests.acceptance.chaos.world import World
 
@@ -49,6 +50,7 @@ class Life(threading.Thread):
         self._person = person
         self._chance = random.Random(seed)
         self.caller = Caller(world.stack.url, person, self._chance)
+        self.listener = Listener(person, self.caller, f"{seed}/ear")
         self._collection = ""
         self._reads = reads
         self._acts: dict[Callable[[], None], float] = {
@@ -74,6 +76,7 @@ class Life(threading.Thread):
     def run(self) -> None:
         """Act, again and again."""
         try:
+            self.listener.start()
             while not self.over.is_set():
                 [act] = self._chance.choices(list(self._acts), list(self._acts.values()))
                 act()
@@ -168,9 +171,10 @@ class Town:
 
     def check(self) -> None:
         """Raise what has gone wrong with one of them."""
-        for life in self.lives:
-            if life.error is not None:
-                raise RuntimeError(f"{life.name} broke") from life.error
+        everybody: list[Life | Listener] = [*self.lives, *(life.listener for life in self.lives)]
+        for one in everybody:
+            if one.error is not None:
+                raise RuntimeError(f"{one.name} broke") from one.error
 
     def end(self) -> None:
         """Let everybody finish what they are at."""
@@ -178,6 +182,14 @@ class Town:
             life.over.set()
         for life in self.lives:
             life.join()
+        self.check()
+
+    def hang_up(self) -> None:
+        """Let nobody listen any more."""
+        for life in self.lives:
+            life.listener.over.set()
+        for life in self.lives:
+            life.listener.join()
         self.check()
 
 
@@ -203,4 +215,5 @@ def town(world: World, seed: int, people: int, talk: float, readers: int) -> Ite
     finally:
         for life in lives:
             life.over.set()
+            life.listener.over.set()
             life.caller.close()

@@ -9,6 +9,7 @@ from tests.acceptance.chaos.checks import (
     access,
     effects,
     ending,
+    heard,
     ledger,
     letters,
     order,
@@ -29,6 +30,7 @@ _BY_DATABASE = (
     letters.check,
     access.check_found,
     slots.check,
+    heard.check,
 )
 
 
