@@ -26,6 +26,8 @@ from pipelines.jobs.log import START, Entry, entries, log_get
 
 _NUMBER = re.compile(r"\d{1,16}", re.ASCII)
 KEEP_ALIVE = b": keep-alive\n\n"
+# Milliseconds after which a browser comes back that was cut off; said first, so that it is known.
+_RETRY = b"retry: 1000\n\n"
 
 _STARTING_AFTER = OpenApiParameter(
     "starting_after",
@@ -109,6 +111,7 @@ def event_stream(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
 
 async def _events(job_id: UUID, place: int) -> AsyncIterator[bytes]:
     async with hub().follow(job_id) as feed:
+        yield _RETRY
         async for batch in news_of(feed, place):
             yield b"".join(_event(feed, entry) for entry in batch) or KEEP_ALIVE
 

@@ -8,6 +8,7 @@ from typing import Final
 from deploy.local import broker, ports, table
 from deploy.local.announce import announcement, ready_line
 from deploy.local.errors import RunnerError
+from deploy.local.limits import raise_open_files
 from deploy.local.plan import Plan
 from deploy.local.readiness import Readiness
 from deploy.local.supervisor import Supervisor
@@ -52,6 +53,7 @@ class Launch:
         """
         plan, supervisor = self._plan, self._supervisor
         supervisor.obey_signals()
+        raise_open_files()
         self._terminal.step(f"Data and logs: {plan.home}")
         self._start_redis()
         if plan.sandbox_port is not None:

@@ -60,6 +60,11 @@ class Client:
         assert tokens.status_code == 200, tokens.text
         self._http.headers["Authorization"] = f"Bearer {tokens.json()['access']}"
 
+    @property
+    def token(self) -> str:
+        """What it signs in with."""
+        return self._http.headers["Authorization"].removeprefix("Bearer ")
+
     def verify(self, text: str) -> None:
         """Follow the link of the verification e-mail."""
         link = re.search(r"https?://\S+", text)
