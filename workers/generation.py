@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 
 from pipelines.core.database import DATABASE_ERRORS, refresh_connection, summary
-from pipelines.core.errors import JobCancelled, TransientError, TurnpikeError
+from pipelines.core.errors import JobCancelled, StaleAttempt, TransientError, TurnpikeError
 
 if TYPE_CHECKING:
     from pipelines.jobs.tail import Tail
@@ -162,10 +162,14 @@ class _Reading:
             **self._notes(with_text=True),
         }
         self.close()
-        if is_afresh:
-            self._tail = self._run.text_begin(**notes)
-        else:
-            self._tail = self._run.text_resume("".join(self._parts), **notes)
+        self._tail = None
+        # A step that was lost just now: whoever keeps its lease will say how, and only that tells
+        # whether the response is to be cancelled, too.
+        with suppress(JobCancelled, StaleAttempt):
+            if is_afresh:
+                self._tail = self._run.text_begin(**notes)
+            else:
+                self._tail = self._run.text_resume("".join(self._parts), **notes)
 
     def _note_size(self) -> None:
         """Note how far it is; what cannot be noted now is noted the next time."""

@@ -52,9 +52,9 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def sign_up(self) -> None:
+    def sign_up(self, password: str = PASSWORD) -> None:
         """Register, and sign in."""
-        body = {"email": self.email, "password": PASSWORD}
+        body = {"email": self.email, "password": password}
         assert self._http.post("/api/v1/accounts/", json=body).status_code == 202
         tokens = self._http.post("/api/v1/tokens/", json=body)
         assert tokens.status_code == 200, tokens.text

@@ -37,7 +37,10 @@ def services(request: pytest.FixtureRequest, empty_redis: str) -> dict[str, str]
     return {"REDIS_URL": empty_redis, "DATABASE_URL": request.getfixturevalue("fresh_postgres")}
 
 
-@pytest.fixture(scope="module", params=["responses", "chat_completions"])
+@pytest.fixture(
+    scope="module",
+    params=["responses", pytest.param("chat_completions", marks=pytest.mark.long)],
+)
 def protocol(request: pytest.FixtureRequest) -> str:
     """How the sandbox is spoken to: its answers can be resumed, or they cannot."""
     return str(request.param)

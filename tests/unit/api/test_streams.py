@@ -32,6 +32,10 @@ def test_a_stream_is_nobodys_to_keep_or_to_hold_back(client: APIClient, job: Job
     assert answer["X-Accel-Buffering"] == "no"
 
 
+def test_only_its_body_is_to_be_had(client: APIClient, job: Job) -> None:
+    assert client.head(address(job)).status_code == 405
+
+
 def test_who_has_read_everything_is_told_that_nothing_follows(client: APIClient, job: Job) -> None:
     job_cancel(job_id=job.pk)
 

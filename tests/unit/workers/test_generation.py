@@ -193,6 +193,30 @@ def test_a_cancelled_generation_is_cut_and_cancelled_at_the_provider(
     assert door.left[0][0] == "unknown"
 
 
+@pytest.mark.parametrize("before", [[], ["r0"]])
+def test_one_cancelled_before_its_answer_began_is_cancelled_at_the_provider(
+    job: Job, model: FakeModel, lease_keeper: LeaseKeeper, before: list[str]
+) -> None:
+    """Given a cancellation that nobody has noticed when the response's id comes."""
+    for response_id in before:
+        _attempt(job, model, [Started(response_id, "m-1"), TransientError()])
+
+    def cancel() -> None:
+        job_cancel(job_id=job.pk)
+
+    def notice() -> None:
+        lease_keeper.watch()
+        for _ in range(1000):
+            if model.cancelled:
+                return
+            threading.Event().wait(0.01)
+
+    step = _attempt(job, model, [cancel, Started("r1", "m-1"), notice, *_said("x"), END])
+
+    assert (step.state, step.output) == ("cancelled", None)
+    assert model.cancelled == ["r1"]
+
+
 def test_a_stale_attempt_is_cut_but_its_response_goes_on(
     job: Job, model: FakeModel, lease_keeper: LeaseKeeper
 ) -> None:
