@@ -80,7 +80,7 @@ class Log:
         """Whether nothing follows, unless somebody runs the job again.
 
         The lines were read before the state: the one that tells of the end may still be missing.
-        Those of an old job retention has taken.
+        `logs_read` has looked again where there was none.
         """
         is_told = not self.lines or self.lines[-1].kind == f"job.{self.state}"
         return self.state in FINAL and is_told
@@ -123,11 +123,14 @@ def log_get(owner: User, job_id: UUID) -> Log:
 
 
 def logs_read(job_ids: Collection[UUID]) -> dict[UUID, Log]:
-    """Read the logs of these jobs, by three queries; jobs that are gone are left out."""
+    """Read the logs of these jobs, by three queries or four; jobs that are gone are left out."""
     lines, texts = _lines_of(job_ids), _texts_of(job_ids)
     jobs = Job.objects.filter(pk__in=job_ids).only(
         "state", "created_at", "output", "error_code", "error_detail"
     )
+    untold = [job.pk for job in jobs if job.state in FINAL and job.pk not in lines]
+    if untold:  # it ended between the two looks, with its first line
+        lines |= _lines_of(untold)
     found = {job.pk: _log(job, tuple(lines.get(job.pk, ()))) for job in jobs}
     for job_id, (generation, text) in texts.items():
         # One that began afresh since its line was looked for is not what the lines tell of.

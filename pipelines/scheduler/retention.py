@@ -18,7 +18,7 @@ from pipelines.core.steps import Step
 from pipelines.idempotency.models import KeptAnswer
 from pipelines.idempotency.selectors import kept_since
 from pipelines.jobs.artifacts import files_sweep
-from pipelines.jobs.models import Job, JobEvent, Node
+from pipelines.jobs.models import Job, Node
 from pipelines.jobs.states import ACTIVE, FINAL
 from pipelines.scheduler import pipeline
 
@@ -59,13 +59,12 @@ def unverified_users() -> Iterator[QuerySet[User]]:
 
 
 def expired_jobs() -> Iterator[QuerySet[Model]]:
-    """Ended jobs, their logs and Celery's results after JOB_DAYS; and what lasts hours at most.
+    """Ended jobs, logs and all, and Celery's results after JOB_DAYS; and what lasts hours at most.
 
     That is the answers kept for IDEMPOTENCY_HOURS, and nodes long silent.
     """
     if before := _before(settings.JOB_DAYS):
         yield Job.objects.filter(state__in=FINAL, finished_at__lt=before)
-        yield JobEvent.objects.filter(job__state__in=FINAL, job__finished_at__lt=before)
         yield TaskResult.objects.filter(date_done__lt=before)
     yield KeptAnswer.objects.filter(created_at__lte=kept_since())
     yield Node.objects.filter(seen_at__lt=timezone.now() - timedelta(days=1))

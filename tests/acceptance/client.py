@@ -38,6 +38,13 @@ class Reading:
             self.text = ""
 
 
+def sent(response: httpx.Response) -> Iterator[Any]:
+    """Yield the events of a stream as they come."""
+    for line in response.iter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
 class Client:
     """One account's requests."""
 
@@ -132,9 +139,7 @@ class Client:
             if response.status_code == 204:
                 return
             assert response.status_code == 200, response.read()
-            for line in response.iter_lines():
-                if line.startswith("data: "):
-                    yield json.loads(line.removeprefix("data: "))
+            yield from sent(response)
 
     def read(
         self,

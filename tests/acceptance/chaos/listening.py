@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import httpx
 
 from tests.acceptance.chaos.journal import Heard, Person
 from tests.acceptance.chaos.people import Caller
+from tests.acceptance.client import FINAL, sent
 
 # How many events somebody reads before leaving, and the seconds until the next try.
 EVENTS = (1, 40)
 PAUSE = (0.0, 0.5)
 LEAVES = 0.3
-_ENDS = ("job.completed", "job.failed", "job.cancelled", "job.incomplete")
+_ENDS = {f"job.{state}" for state in FINAL}
 
 
 class Listener(threading.Thread):
@@ -67,7 +65,7 @@ class Listener(threading.Thread):
                 return True
             if response.status_code != 200:
                 return False
-            for count, event in enumerate(_events(response)):
+            for count, event in enumerate(sent(response)):
                 heard.take(event)
                 if event["type"] in _ENDS:
                     return True
@@ -76,9 +74,3 @@ class Listener(threading.Thread):
                     return False
         # It ended without saying how: a front door that was told to stop.
         return False
-
-
-def _events(response: httpx.Response) -> Iterator[Any]:
-    for line in response.iter_lines():
-        if line.startswith("data: "):
-            yield json.loads(line.removeprefix("data: "))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from pipelines.chat.pipeline import FINISH, GENERATE
 from pipelines.chat.services import turn_accept
 from pipelines.core.errors import JobCancelled, NotFound, StaleAttempt
 from pipelines.jobs import claims
+from pipelines.jobs import log as log_module
 from pipelines.jobs.claims import Claim, step_claim, step_progress, step_recording, text_begin
 from pipelines.jobs.log import (
     RESTARTED,
@@ -223,6 +225,26 @@ def test_how_a_job_failed_is_in_its_log(owner: User, job: Job) -> None:
     assert found.has_ended
     assert found.error == {"code": "cancelled", "detail": "Nobody wants it."}
     assert [line.ends_job for line in found.lines] == [False, False, True]
+
+
+def test_an_end_between_the_two_looks_is_told(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a job that had no line yet when its lines were read, and ended before its state was."""
+    read_lines, looks = log_module._lines_of, []
+
+    def look(job_ids: Iterable[UUID]) -> dict[UUID, list[Line]]:
+        looks.append(list(job_ids))
+        found = read_lines(job_ids)
+        if len(looks) == 1:
+            job_cancel(job_id=job.pk)
+        return found
+
+    monkeypatch.setattr(log_module, "_lines_of", look)
+
+    found = logs_read([job.pk])[job.pk]
+
+    assert found.has_ended
+    assert [line.kind for line in found.lines] == ["job.cancelled"]
+    assert looks == [[job.pk], [job.pk]]
 
 
 def test_the_log_of_another_owner_is_not_there(job: Job) -> None:
