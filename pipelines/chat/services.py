@@ -132,10 +132,8 @@ def turn_accept(
     choice = _choice(owner, provider, model)
     check_admission(TURN)
     with transaction.atomic():
-        conversation = _lock_conversation(owner, conversation_id, text)
-        position = conversation.next_position
-        conversation.next_position, conversation.updated_at = position + 2, timezone.now()
-        conversation.save(update_fields=["next_position", "updated_at"])
+        conversation = _take_positions(owner, conversation_id, text)
+        position = conversation.next_position - 2
         scope = collections_searchable(owner.pk, collections)
         said = Message(conversation=conversation, role=Role.USER, content=text, position=position)
         said.job = job_accept(
@@ -175,9 +173,11 @@ def _choice(owner: User, provider: str, model: str) -> dict[str, Any]:
     return {"provider": name, "model": model or preferred, "pinned": bool(provider or model)}
 
 
-def _lock_conversation(owner: User, conversation_id: UUID | None, text: str) -> Conversation:
+def _take_positions(owner: User, conversation_id: UUID | None, text: str) -> Conversation:
+    """Lock a conversation, or open one, and take its next two positions."""
     if conversation_id is None:
-        return conversation_create(owner=owner, title=" ".join(text.split())[:80])
+        title = " ".join(text.split())[:80]
+        return Conversation.objects.create(owner=owner, title=title, next_position=2)
     found = (
         Conversation.objects.select_for_update(no_key=True)
         .filter(pk=conversation_id, owner=owner)
@@ -185,6 +185,8 @@ def _lock_conversation(owner: User, conversation_id: UUID | None, text: str) -> 
     )
     if found is None:
         raise NotFound("There is no such conversation.")
+    found.next_position, found.updated_at = found.next_position + 2, timezone.now()
+    found.save(update_fields=["next_position", "updated_at"])
     return found
 
 

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from pipelines.core.errors import TransientError
+from pipelines.core.glances import Glance
 from pipelines.core.steps import Pipeline
 from pipelines.jobs.models import JobStep
 from pipelines.jobs.states import StepState
@@ -34,19 +35,25 @@ def check_admission(pipeline: Pipeline) -> None:
     limit = settings.BACKPRESSURE_SECONDS
     if not limit:
         return
-    late = timezone.now() - timedelta(seconds=limit)
-    found = [_oldest(queue, late) for queue in {step.queue for step in pipeline.steps}]
-    if too_old := [ready_at for ready_at in found if ready_at is not None]:
-        excess = (late - min(too_old)).total_seconds()
+    late, oldest = timezone.now() - timedelta(seconds=limit), _oldest()
+    found = [oldest[queue] for queue in {step.queue for step in pipeline.steps} & oldest.keys()]
+    if found and min(found) < late:
+        excess = (late - min(found)).total_seconds()
         raise Overloaded(retry_after=min(RETRY_CEILING, max(RETRY_FLOOR, excess)))
 
 
-def _oldest(queue: str, late: datetime) -> datetime | None:
-    """Tell since when the oldest step of a queue is ready, if it became so before a moment.
+def _look() -> dict[str, datetime]:
+    """Tell since when the oldest step of each queue is ready; of those that have one."""
+    found = ((queue, _since(queue)) for queue in settings.QUEUES)
+    return {queue: ready_at for queue, ready_at in found if ready_at is not None}
 
-    One queue at a time is one walk along `step_ready`, whatever the planner believes of the table.
-    """
+
+def _since(queue: str) -> datetime | None:
+    """Look at one queue: a walk along `step_ready`, whatever the planner believes of the table."""
     ready = JobStep.objects.filter(
-        state=StepState.QUEUED, queue=queue, ready_at__lt=late, job__priority__gte=0
+        state=StepState.QUEUED, queue=queue, ready_at__lte=timezone.now(), job__priority__gte=0
     )
     return ready.order_by("ready_at").values_list("ready_at", flat=True).first()
+
+
+_oldest = Glance(_look)

@@ -7,7 +7,7 @@ loses the step to a later attempt, and whatever it tries to record afterwards ch
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
@@ -165,7 +165,7 @@ def text_begin(claim: Claim, **progress: Any) -> int:
         JobCancelled: The job was cancelled.
     """
     generation: int = claim.progress.get("generation", -1) + 1
-    with transaction.atomic():
+    with transaction.atomic() if generation else nullcontext():
         if generation:
             job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
             line_add(job, RESTARTED, step)

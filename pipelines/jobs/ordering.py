@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from pipelines.core.dispatch import publish_on_commit
@@ -25,7 +25,7 @@ ORDER_CONSTRAINT = "job_order"
 Written = TypeVar("Written")
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def in_lane(key: str, write: Callable[[int, bool], Written]) -> Written:
     """Write a job into its lane: `write(number, is_clear)` says where, and what is before it.
 
@@ -35,6 +35,8 @@ def in_lane(key: str, write: Callable[[int, bool], Written]) -> Written:
     wait for the whole transaction, even if the savepoint is rolled back, and asking for the same
     lock behind them again would be a deadlock.
     """
+    if not key:
+        return write(0, True)
     while True:
         number, is_clear = _take_number(key)
         try:
@@ -52,12 +54,11 @@ def _take_number(key: str) -> tuple[int, bool]:
     job that is still active makes one of two things true: its end sees the new job, or it has
     ended.
     """
-    if not key:
-        return 0, True
-    lane = Job.objects.filter(ordering_key=key)
-    last: int | None = lane.aggregate(last=Max("ordering_number"))["last"]
-    before = _lock_first(lane.order_by("-ordering_number"))
-    return (last or 0) + 1, before is None
+    lane = Job.objects.filter(ordering_key=key).order_by("-ordering_number")
+    last = lane.values_list("ordering_number", flat=True).first()
+    if last is None:
+        return 1, True
+    return last + 1, _lock_first(lane) is None
 
 
 def release_next(ended: Job) -> bool:

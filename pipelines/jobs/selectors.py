@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Prefetch, Q, QuerySet, prefetch_related_objects
 from django_celery_results.models import TaskResult
 
 from pipelines.core.errors import NotFound
+from pipelines.core.glances import Glance
 from pipelines.jobs.models import Artifact, Job, JobStep
 from pipelines.jobs.nodes import served_queues
 from pipelines.jobs.states import JobState, StepState
@@ -81,35 +81,37 @@ def waiting_of(jobs: Iterable[Job]) -> dict[UUID, Waiting]:
     queued = [step for step in steps if step.state == StepState.QUEUED]
     if not queued:
         return {}
-    positions, served = _queue_positions(queued), served_queues()
+    positions = _queue_positions([step for step in queued if step.ready_at is not None])
+    served = _served()
     return {
         step.job_id: Waiting(step.queue, positions.get(step.pk), _reason(step, served))
         for step in queued
     }
 
 
-def _queue_positions(steps: Iterable[JobStep]) -> dict[int, int]:
-    """Count the ready steps of each queue up to each of these, from 1; without those not ready."""
-    ahead = (
-        JobStep.objects.filter(
-            queue=OuterRef("queue"), state=StepState.QUEUED, ready_at__lt=OuterRef("ready_at")
-        )
-        .order_by()
-        .values("queue")
-        .annotate(count=Count("pk"))
-        .values("count")
-    )
+def _queue_positions(steps: Sequence[JobStep]) -> dict[int, int]:
+    """Count the ready steps of each queue up to each of these, which are ready, from 1."""
+    if not steps:
+        return {}
+    before = {
+        str(step.pk): Count("pk", filter=Q(queue=step.queue, ready_at__lt=step.ready_at))
+        for step in steps
+    }
     ready = JobStep.objects.filter(
-        pk__in=[step.pk for step in steps], state=StepState.QUEUED, ready_at__isnull=False
+        state=StepState.QUEUED,
+        queue__in={step.queue for step in steps},
+        ready_at__lt=max(step.ready_at for step in steps if step.ready_at is not None),
     )
-    places = ready.annotate(place=Coalesce(Subquery(ahead), 0) + 1).values_list("pk", "place")
-    return dict(places)
+    return {int(pk): count + 1 for pk, count in ready.aggregate(**before).items()}
 
 
 def _reason(step: JobStep, served: set[str]) -> str:
     if step.reason or step.queue in served:
         return step.reason
     return f"no worker serves the queue '{step.queue}'"
+
+
+_served = Glance(served_queues)
 
 
 def records_of(jobs: Iterable[Job]) -> dict[str, TaskResult]:

@@ -47,6 +47,8 @@ EVENTS_POLL_SECONDS = env.number("EVENTS_POLL_SECONDS", 1.0, minimum=0.05)
 EVENTS_KEEPALIVE_SECONDS = env.number("EVENTS_KEEPALIVE_SECONDS", 15.0, minimum=0.05)
 # New turns are refused (503) while the oldest ready step is older than this; 0 never refuses.
 BACKPRESSURE_SECONDS = env.number("BACKPRESSURE_SECONDS", 300.0)
+# How long a front door goes by what it saw of the queues and their workers.
+GLANCE_SECONDS = env.number("GLANCE_SECONDS", 1.0)
 HARD_TIME_LIMIT = env.integer("HARD_TIME_LIMIT", 900, minimum=10)
 NODE_SECONDS = env.number("NODE_SECONDS", 3.0, minimum=0.2)
 NODE_LOST_AFTER = env.number("NODE_LOST_AFTER", 15.0, minimum=1.0)
