@@ -16,6 +16,12 @@ Number = TypeVar("Number", int, float)
 
 _env = environ.Env()
 
+_ENGINES = {
+    "sqlite": "django.db.backends.sqlite3",
+    "postgres": "project.postgresql",
+    "postgresql": "project.postgresql",
+}
+
 
 def _refuse(name: str, value: object, wanted: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(f"{name}={value!r} cannot be used: it must be {wanted}.")
@@ -73,11 +79,10 @@ def items(name: str, default: Sequence[str] = ()) -> list[str]:
 def database(name: str, default: str) -> dict[str, Any]:
     """Read a database URL into Django's form; only SQLite and PostgreSQL are accepted."""
     url = text(name, default)
-    if url.partition("://")[0] not in {"sqlite", "postgres", "postgresql"}:
-        raise _refuse(
-            name, url.partition("://")[0] + "://…", "a sqlite:/// or postgresql:// address"
-        )
-    return dict(_env.db_url_config(url))
+    scheme = url.partition("://")[0]
+    if scheme not in _ENGINES:
+        raise _refuse(name, f"{scheme}://…", "a sqlite:/// or postgresql:// address")
+    return dict(_env.db_url_config(url, engine=_ENGINES[scheme]))
 
 
 def secret_key(name: str, home: Path) -> str:
