@@ -10,6 +10,8 @@ from celery.signals import task_prerun
 from project.celery import app
 
 django.setup()
+# Here and not in the settings, which are also those of processes that never import `workers`.
+app.conf.update(result_backend="workers.records:RecordsBackend")
 
 from pipelines.core.database import refresh_connection  # noqa: E402 - Django has to be ready
 from workers import node  # noqa: E402, F401 - likewise, for its signal handlers

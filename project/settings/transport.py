@@ -81,8 +81,12 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
+# Where records are read. Those who write them are the workers: `workers.app` says how.
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
+# How long a worker gathers Celery's records of its tasks before it writes them in one statement:
+# nobody waits for them, and one by one they would cost each task four statements.
+RECORDS_FLUSH_SECONDS = env.number("RECORDS_FLUSH_SECONDS", 0.25)
 # Celery would open the database anew for each task, at a cost above that of all its statements.
 # `workers.app` lets go of connections that are old or dead, as Django does between requests.
 CELERY_DB_REUSE_MAX = 2**31
