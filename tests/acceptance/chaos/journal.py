@@ -43,6 +43,7 @@ class Person:
     Attributes:
         email: Its address.
         accepted: Job id -> its kind, of every 202.
+        turns: The turns among them, in the order accepted; another thread may read them meanwhile.
         keys: How many creating requests were begun, by the kind of job that each makes.
         unknown: How many of them were never answered, by kind.
         refused: Other answers that ended a request, by kind and status.
@@ -56,6 +57,7 @@ class Person:
 
     email: str
     accepted: dict[str, str] = field(default_factory=dict)
+    turns: list[str] = field(default_factory=list)
     keys: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)

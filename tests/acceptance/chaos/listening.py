@@ -41,8 +41,8 @@ class Listener(threading.Thread):
             self.error = error
 
     def _newest(self) -> str | None:
-        turns = [job for job, kind in list(self._person.accepted.items()) if kind == "chat.turn"]
-        return next((job for job in reversed(turns) if job not in self._person.heard), None)
+        turns, heard = self._person.turns, self._person.heard
+        return next((job for job in reversed(turns) if job not in heard), None)
 
     def _read(self, job_id: str) -> None:
         heard = Heard()

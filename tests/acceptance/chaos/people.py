@@ -89,6 +89,8 @@ class Caller:
         body: dict[str, Any] = answer.json()
         job = body.get("job", body)
         self.person.accepted[job["id"]] = job["kind"]
+        if kind == "chat.turn":
+            self.person.turns.append(job["id"])
         return body
 
     def is_idempotent(self) -> bool:
