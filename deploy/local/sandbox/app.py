@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -55,8 +55,13 @@ def build_app(*, latency: float = 0.0, keep: int = 10_000) -> Starlette:
             Route("/sandbox/timeline", views.timeline),
             Route("/sandbox/reset", views.reset, methods=["POST"]),
         ],
-        exception_handlers={ApiError: error_answer},
+        exception_handlers={ApiError: error_answer, ClientDisconnect: _gone},
     )
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    """Answer nobody: a client that left in the middle of its request is no fault of ours."""
+    return Response(status_code=499)
 
 
 class Views:

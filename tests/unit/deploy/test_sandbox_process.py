@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +71,17 @@ def test_only_the_last_responses_are_kept() -> None:
         assert [client.responses.retrieve(id_).id for id_ in ids[3:]] == ids[3:]
         with pytest.raises(openai.NotFoundError):
             client.responses.retrieve(ids[2])
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_is_not_complained_of(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with sandbox_server() as server:
+        host, port = server.base_url.removeprefix("http://").removesuffix("/v1").split(":")
+        with socket.create_connection((host, int(port))) as line:
+            line.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        server.reset()  # it has been noticed by the time that another one was answered
+    assert capfd.readouterr().err == ""
 
 
 def test_the_latency_of_the_command_line_is_the_default() -> None:
