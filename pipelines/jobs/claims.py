@@ -6,8 +6,8 @@ loses the step to a later attempt, and whatever it tries to record afterwards ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import reduce
@@ -165,13 +165,19 @@ def text_begin(claim: Claim, **progress: Any) -> int:
         JobCancelled: The job was cancelled.
     """
     generation: int = claim.progress.get("generation", -1) + 1
-    with transaction.atomic() if generation else nullcontext():
-        if generation:
-            job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
-            line_add(job, RESTARTED, step)
-        if not step_progress(claim, generation=generation, **progress):
-            raise StaleAttempt
+    if generation == 0:
+        _text_note(claim, generation, progress)
+        return generation
+    with transaction.atomic():
+        job, step = lock_attempt(claim.job_id, claim.step_id, claim.attempt)
+        line_add(job, RESTARTED, step)
+        _text_note(claim, generation, progress)
     return generation
+
+
+def _text_note(claim: Claim, generation: int, progress: Mapping[str, Any]) -> None:
+    if not step_progress(claim, generation=generation, **progress):
+        raise StaleAttempt
 
 
 @contextmanager
