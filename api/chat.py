@@ -25,8 +25,8 @@ from pipelines.chat import selectors, services
 from pipelines.chat.models import Conversation, Message, Role
 
 
-class TurnBody(TimedBody):
-    """A turn: what is said, and where."""
+class SaidBody(serializers.Serializer[Any]):
+    """What is said, where, and who is to answer."""
 
     # What a message may be is the service's to say.
     message = Text(allow_blank=True, trim_whitespace=False)
@@ -37,6 +37,11 @@ class TurnBody(TimedBody):
     provider = Text(required=False, allow_blank=True, max_length=64)
     model = Text(required=False, allow_blank=True, max_length=128)
     metadata = serializers.DictField(required=False)
+
+
+class TurnBody(SaidBody, TimedBody):
+    """A turn: what is said, and how soon somebody wants an answer."""
+
     service_tier = serializers.ChoiceField(choices=list(services.TIERS), required=False)
 
 

@@ -57,10 +57,15 @@ class Feed:
 
     def since(self, place: int) -> list[Entry]:
         """Return what a reader at a place has not had of what is known."""
+        return [] if self.log is None else list(entries(self.log, self.text, place))
+
+    @property
+    def text(self) -> str:
+        """The newest text, as far as it is known."""
         if self.log is None:
-            return []
+            return ""
         heard = self._hot.text if self._hot.generation == self.log.generation else ""
-        return list(entries(self.log, max(heard, self.log.text, key=len), place))
+        return max(heard, self.log.text, key=len)
 
     def read(self, found: Log | None) -> None:
         """Take in what the database knows; None when the job is gone."""

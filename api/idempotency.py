@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -59,16 +59,44 @@ class InvalidKey(InvalidInput):
     status = 400
 
 
-class Creating(APIView):
-    """A view whose POST creates something, once for each `Idempotency-Key`.
-
-    With a key, the POST runs in one transaction, which keeps its answer too: both or neither. A
-    kept answer is handed out before the throttles are asked, and before the view does anything.
-    """
+class Keyed(APIView):
+    """A view that creates something, once for each `Idempotency-Key`."""
 
     # What of the answer is told once, and is null when the answer is given again.
     secrets: tuple[str, ...] = ()
     kept: KeptAnswer | None = None
+
+    def check_throttles(self, request: Request) -> None:
+        """Slow nobody down who asks for an answer that was given already."""
+        self.kept = _kept_answer(request) if request.method == "POST" else None
+        if self.kept is None:
+            super().check_throttles(request)
+
+    def once(self, request: Request, create: Callable[[], Response]) -> Response:
+        """Create, or hand out what was answered when this was created.
+
+        With a key, it is done in one transaction, which keeps the answer too: both or neither. A
+        kept answer is handed out before the throttles are asked, and before the view does anything.
+        """
+        key = _key(request)
+        if self.kept is not None:
+            return _replayed(self.kept)
+        if key is None:
+            return create()
+        fingerprint = _fingerprint(request)
+        with transaction.atomic():
+            answer, is_own = services.key_take(
+                owner=_owner(request), key=key, fingerprint=fingerprint
+            )
+            if not is_own:
+                return _replayed(answer)
+            response = create()
+            _keep(answer, response, self.secrets)
+        return response
+
+
+class Creating(Keyed):
+    """A view whose POST creates something, and may wait for the job behind it."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Wrap the POST that a view defines."""
@@ -77,12 +105,6 @@ class Creating(APIView):
             described = extend_schema(parameters=[PREFER, APPLIED, _ASKED, _ANSWERED])(_once(post))
             cls.post = described  # type: ignore[attr-defined] # of the subclass
 
-    def check_throttles(self, request: Request) -> None:
-        """Slow nobody down who asks for an answer that was given already."""
-        self.kept = _kept_answer(request) if request.method == "POST" else None
-        if self.kept is None:
-            super().check_throttles(request)
-
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
@@ -90,29 +112,10 @@ class Creating(APIView):
         return await_created(request, super().finalize_response(request, response, *args, **kwargs))
 
 
-Post = Callable[..., Response]
-
-
-def _once(post: Post) -> Post:
-    """Make a POST do its work once for each key."""
-
+def _once(post: Callable[..., Response]) -> Callable[..., Response]:
     @wraps(post)
     def wrapped(view: Creating, request: Request, *args: Any, **options: Any) -> Response:
-        key = _key(request)
-        if view.kept is not None:
-            return _replayed(view.kept)
-        if key is None:
-            return post(view, request, *args, **options)
-        fingerprint = _fingerprint(request)
-        with transaction.atomic():
-            answer, is_own = services.key_take(
-                owner=_owner(request), key=key, fingerprint=fingerprint
-            )
-            if not is_own:
-                return _replayed(answer)
-            response = post(view, request, *args, **options)
-            _keep(answer, response, view.secrets)
-        return response
+        return view.once(request, partial(post, view, request, *args, **options))
 
     return wrapped
 

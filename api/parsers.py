@@ -25,6 +25,8 @@ class StrictJSONParser(BaseParser):
     """Accepts one JSON object in UTF-8: no doubled names, no NaN, no NUL, no half surrogates."""
 
     media_type = "application/json"
+    # Names the setting that says how many bytes a body may have.
+    limit = "DATA_UPLOAD_MAX_MEMORY_SIZE"
 
     def parse(
         self,
@@ -35,13 +37,13 @@ class StrictJSONParser(BaseParser):
         """Read a body.
 
         Raises:
-            MessageTooLarge: It is longer than DATA_UPLOAD_MAX_MEMORY_SIZE.
+            MessageTooLarge: It is longer than the limit.
             NotUtf8: Its bytes are not UTF-8.
             ParseError: It is not JSON, or JSON in which readers would differ.
             InvalidInput: It is no object, nested deeper than JSON_MAX_DEPTH, or a text in it
                 holds what a database cannot keep.
         """
-        body = load(_text(stream))
+        body = load(_text(stream, getattr(settings, self.limit)))
         if not isinstance(body, dict):
             raise InvalidInput("The body must be a JSON object.", code="not_an_object")
         for path, text in _texts(body):
@@ -49,8 +51,7 @@ class StrictJSONParser(BaseParser):
         return body
 
 
-def _text(stream: IO[bytes]) -> str:
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+def _text(stream: IO[bytes], limit: int) -> str:
     content = stream.read(limit + 1)
     if len(content) > limit:
         raise MessageTooLarge(f"A body has at most {limit} bytes.")

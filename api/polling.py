@@ -57,7 +57,7 @@ def poll(request: Request, job: Job) -> HttpResponseBase:
 
 
 def _look(request: Request, job: Job) -> HttpResponseBase:
-    response = _rendered(job_body(job, caller(request)))
+    response = rendered(job_body(job, caller(request)))
     response["ETag"] = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
     response["Cache-Control"] = "private, no-cache"
     if job.state in ACTIVE:
@@ -66,7 +66,8 @@ def _look(request: Request, job: Job) -> HttpResponseBase:
     return cast("HttpResponseBase", found)
 
 
-def _rendered(body: Any, status: int = 200) -> HttpResponse:
+def rendered(body: Any, status: int = 200) -> HttpResponse:
+    """Answer with JSON, for what is made outside of a view's own turn."""
     content = JSONRenderer().render(body)
     return HttpResponse(content, status=status, content_type="application/json")
 
@@ -99,7 +100,7 @@ def _created(
     wrap = next((name for name, value in accepted.items() if _is_job(value, job_id)), None)
     body = {**accepted, **({wrap: now} if wrap else now)}
     has_ended = job.state not in ACTIVE
-    later = _rendered(body, status=200 if has_ended else 202)
+    later = rendered(body, status=200 if has_ended else 202)
     if not has_ended:
         later["Retry-After"] = str(retry_after(job))
     return later

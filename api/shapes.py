@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.urls import reverse
 from django.utils import timezone
@@ -61,7 +61,14 @@ class RecordShape(serializers.Serializer[Any]):
         return shown
 
 
-def error_of(row: Job | JobStep) -> dict[str, str] | None:
+class Failable(Protocol):
+    """A row that may say how it failed."""
+
+    error_code: Any
+    error_detail: Any
+
+
+def error_of(row: Failable) -> dict[str, str] | None:
     """Return a row's error; None when it has none."""
     return {"code": row.error_code, "detail": row.error_detail} if row.error_code else None
 

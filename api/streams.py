@@ -69,12 +69,16 @@ async def news_of(feed: Feed, place: int) -> AsyncIterator[Sequence[Entry]]:
             yield found
         elif feed.has_ended:
             return
-        else:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(settings.EVENTS_KEEPALIVE_SECONDS):
-                    await news.wait()
-            if not news.is_set():
-                yield ()
+        elif not await wait_for_news(news):
+            yield ()
+
+
+async def wait_for_news(news: asyncio.Event) -> bool:
+    """Wait for EVENTS_KEEPALIVE_SECONDS at most; return whether there is any."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.EVENTS_KEEPALIVE_SECONDS):
+            await news.wait()
+    return news.is_set()
 
 
 class JobEvents(APIView):

@@ -27,7 +27,7 @@ from pipelines.jobs.claims import step_claim, step_give_up, step_recording
 from pipelines.jobs.models import Job
 from pipelines.jobs.services import job_cancel, job_replay
 from tests.factories import JobFactory, UserFactory
-from tests.integration.test_rivals import at_once
+from tests.integration.rivals import at_once
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -7,17 +7,12 @@ tests' second pass, whose DATABASE_URL names PostgreSQL.
 from __future__ import annotations
 
 import itertools
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
 from uuid import UUID
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from pipelines.accounts.models import User
 from pipelines.chat.models import Message
@@ -38,6 +33,7 @@ from pipelines.knowledge.services import (
     document_delete,
     document_upload,
 )
+from tests.integration.rivals import RIVALS, at_once
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -46,23 +42,6 @@ pytestmark = [
         "sqlite" in settings.DATABASES["default"]["ENGINE"], reason="runs in the PostgreSQL pass"
     ),
 ]
-RIVALS = 16
-T = TypeVar("T")
-
-
-def at_once(work: Callable[[int], T], count: int = RIVALS) -> list[T]:
-    """Run a function in many threads that set off together; return what each returned."""
-    start = threading.Barrier(count)
-
-    def run(number: int) -> T:
-        try:
-            start.wait()
-            return work(number)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 @pytest.fixture
