@@ -1,4 +1,4 @@
-"""The sandbox process of one test file."""
+"""Servers that the engines speak to: a sandbox model, and endpoints of webhooks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.sandbox_server import SandboxServer, sandbox_server
+from tests.unit.workers.engines.courier_servers import Serve, servers
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +20,10 @@ def server() -> Iterator[SandboxServer]:
 def sandbox(server: SandboxServer) -> SandboxServer:
     server.reset()
     return server
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """What starts an endpoint that talks as a test says."""
+    with servers() as start:
+        yield start
