@@ -9,6 +9,7 @@ from api import (
     accounts,
     api_keys,
     artifacts,
+    batches,
     chat,
     credits,  # noqa: A004 - the noun; the builtin of this name is for Python's prompt
     dead_letters,
@@ -19,6 +20,7 @@ from api import (
     reports,
     streams,
     tokens,
+    webhooks,
 )
 from api.errors import unknown_path
 from api.pages import views as pages
@@ -36,6 +38,10 @@ v1: list[URLPattern | URLResolver] = [
     path("api-keys/", api_keys.ApiKeys.as_view()),
     path("api-keys/<id:api_key_id>/", api_keys.ApiKeyView.as_view()),
     path("turns/", chat.Turns.as_view()),
+    path("batches/", batches.Batches.as_view()),
+    path("batches/<id:batch_id>/", batches.BatchView.as_view(), name="batch"),
+    path("batches/<id:batch_id>/turns/", batches.BatchTurns.as_view()),
+    path("batches/<id:batch_id>/cancel/", batches.BatchCancel.as_view()),
     path("conversations/", chat.Conversations.as_view()),
     path("conversations/<id:conversation_id>/", chat.ConversationView.as_view()),
     path("conversations/<id:conversation_id>/messages/", chat.Messages.as_view()),
@@ -59,6 +65,13 @@ v1: list[URLPattern | URLResolver] = [
     path("reports/", reports.Reports.as_view()),
     path("reports/<id:report_id>/", reports.ReportView.as_view()),
     path("emails/", mail.Emails.as_view()),
+    path("webhooks/endpoints/", webhooks.Endpoints.as_view()),
+    path("webhooks/endpoints/<id:endpoint_id>/", webhooks.EndpointView.as_view()),
+    path("webhooks/endpoints/<id:endpoint_id>/rotate/", webhooks.EndpointRotate.as_view()),
+    path("webhooks/endpoints/<id:endpoint_id>/ping/", webhooks.EndpointPing.as_view()),
+    path("webhooks/deliveries/", webhooks.Deliveries.as_view()),
+    path("webhooks/deliveries/<id:delivery_id>/", webhooks.DeliveryView.as_view()),
+    path("webhooks/deliveries/<id:delivery_id>/replay/", webhooks.DeliveryReplay.as_view()),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

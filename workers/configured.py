@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 if TYPE_CHECKING:
+    from workers.engines.courier import Courier
     from workers.engines.embedder import Embedder
     from workers.engines.governor import Account, Governor
     from workers.engines.index import SnapshotCache
@@ -123,6 +124,23 @@ def mailer() -> Mailer:
             )
         )
     return engine.mailer(engine.FilesConfig(directory=settings.OUTBOX_ROOT))
+
+
+@cache
+def courier() -> Courier:
+    """Return what delivers webhooks."""
+    from workers.engines import courier as engine
+
+    return engine.courier(
+        engine.CourierConfig(
+            connect_timeout=settings.WEBHOOK_CONNECT_TIMEOUT,
+            read_timeout=settings.WEBHOOK_READ_TIMEOUT,
+            total_timeout=settings.WEBHOOK_TOTAL_TIMEOUT,
+            allow_http=settings.WEBHOOK_ALLOW_HTTP,
+            allow_private=settings.WEBHOOK_ALLOW_PRIVATE,
+            user_agent="Turnpike-Webhooks/1",
+        )
+    )
 
 
 def warm(queues: Collection[str]) -> None:

@@ -101,6 +101,11 @@ def step(name: str) -> Step:
         raise Undeclared from None
 
 
+def declared_kinds() -> set[str]:
+    """Every kind of job that this release knows."""
+    return set(_pipelines)
+
+
 def declared_steps() -> Mapping[str, Step]:
     """Every step that this release knows, by its name."""
     return _steps

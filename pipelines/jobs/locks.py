@@ -1,10 +1,10 @@
 """Row locks, and the one order in which they are taken.
 
-    0. the idempotency key of a request
+    0. the idempotency key of a request; a batch's turn that has no job yet
     1. the row that guards an ordering key (a conversation, a collection)
     2. the job; of several of one ordering key, the earlier first
     3. its steps
-    4. whatever the step's effect writes
+    4. whatever the step's effect writes; a batch, and its turn that has a job
     5. an account's balance of credits
 
 Whoever holds a later one never asks for an earlier one. `no_key` leaves other transactions free

@@ -15,6 +15,7 @@ from pipelines.core.dispatch import Hint, publish_on_commit
 from pipelines.core.errors import Conflict, TurnpikeError
 from pipelines.core.steps import Pipeline, Step, pipeline
 from pipelines.jobs import ordering, shares
+from pipelines.jobs.endings import tell_ended
 from pipelines.jobs.hints import remaining_hint
 from pipelines.jobs.locks import lock_job
 from pipelines.jobs.log import line_add
@@ -143,6 +144,7 @@ def job_end(
             state=StepState.CANCELLED, finished_at=now, ready_at=None, reason=""
         )
     line_add(job, f"job.{state}", detail=job.error_detail)
+    tell_ended(job)
     if not ordering.release_next(job) and job.waits_for == Waits.NOTHING:
         shares.release(job)
     declared = pipeline(job.kind)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_celery_results.models import TaskResult
 
 from pipelines.accounts.models import User
+from pipelines.batches.models import Batch
 from pipelines.chat.models import Conversation, Message
 from pipelines.core.steps import Step
 from pipelines.idempotency.models import KeptAnswer
@@ -21,6 +22,7 @@ from pipelines.jobs.artifacts import files_sweep
 from pipelines.jobs.models import Job, Node
 from pipelines.jobs.states import ACTIVE, FINAL
 from pipelines.scheduler import pipeline
+from pipelines.webhooks.models import Delivery, DeliveryState
 
 # A file without a row may be one that a running step has just stored; no step runs this long.
 _FILE_AGE = timedelta(hours=6)
@@ -31,8 +33,11 @@ def _before(days: int) -> datetime | None:
     return timezone.now() - timedelta(days=days) if days else None
 
 
-def old_conversations() -> Iterator[QuerySet[Conversation]]:
-    """Conversations without a turn for CONVERSATION_DAYS, save those with one under way."""
+def old_conversations() -> Iterator[QuerySet[Model]]:
+    """Conversations without a turn for CONVERSATION_DAYS.
+
+    Those with something under way stay.
+    """
     if before := _before(settings.CONVERSATION_DAYS):
         busy = Job.objects.filter(messages__conversation=OuterRef("pk"), state__in=ACTIVE)
         yield Conversation.objects.filter(~Exists(busy), updated_at__lt=before)
@@ -59,15 +64,18 @@ def unverified_users() -> Iterator[QuerySet[User]]:
 
 
 def expired_jobs() -> Iterator[QuerySet[Model]]:
-    """Ended jobs, logs and all, and Celery's results after JOB_DAYS; and what lasts hours at most.
+    """What ended JOB_DAYS ago: jobs, Celery's results, deliveries, batches; and what lasts hours.
 
-    That is the answers kept for IDEMPOTENCY_HOURS, and nodes long silent.
+    The latter are the answers kept for IDEMPOTENCY_HOURS, and nodes long silent.
     """
+    yield KeptAnswer.objects.filter(created_at__lte=kept_since())
+    yesterday = timezone.now() - timedelta(days=1)
+    yield Node.objects.filter(seen_at__lt=yesterday)
     if before := _before(settings.JOB_DAYS):
         yield Job.objects.filter(state__in=FINAL, finished_at__lt=before)
         yield TaskResult.objects.filter(date_done__lt=before)
-    yield KeptAnswer.objects.filter(created_at__lte=kept_since())
-    yield Node.objects.filter(seen_at__lt=timezone.now() - timedelta(days=1))
+        yield Delivery.objects.filter(created_at__lt=before).exclude(state=DeliveryState.PENDING)
+        yield Batch.objects.filter(finished_at__lt=before)
 
 
 RULES = {

@@ -156,6 +156,25 @@ SMTP_SECURITY = env.text("EMAIL_SECURITY", "starttls", choices=["starttls", "ssl
 MAIL_TIMEOUT = env.number("MAIL_TIMEOUT", 30.0, minimum=0.1)
 OUTBOX_ROOT = HOME / "outbox"
 
+# --- batches ------------------------------------------------------------------------------
+BATCH_MAX_TURNS = env.integer("BATCH_MAX_TURNS", 10_000, minimum=1)
+BATCH_MAX_BYTES = env.integer("BATCH_MAX_BYTES", 32 * 2**20, minimum=1024)
+# Turns of one batch that are accepted and have not ended, and the seconds until more are.
+BATCH_AHEAD = env.integer("BATCH_AHEAD", 200, minimum=1)
+BATCH_PAUSE = env.number("BATCH_PAUSE", 2.0, minimum=0.1)
+
+# --- webhooks -----------------------------------------------------------------------------
+WEBHOOK_ENDPOINTS_MAX = env.integer("WEBHOOK_ENDPOINTS_MAX", 20, minimum=1)
+# For how long a secret that was rotated signs beside the new one.
+WEBHOOK_ROTATION_HOURS = env.integer("WEBHOOK_ROTATION_HOURS", 24)
+# Addresses without TLS, and those that no public network leads to: for trying things out at home.
+WEBHOOK_ALLOW_HTTP = env.flag("WEBHOOK_ALLOW_HTTP", False)
+WEBHOOK_ALLOW_PRIVATE = env.flag("WEBHOOK_ALLOW_PRIVATE", False)
+# Seconds: to connect, between two bytes of the answer, and for all of it.
+WEBHOOK_CONNECT_TIMEOUT = env.number("WEBHOOK_CONNECT_TIMEOUT", 5.0, minimum=0.1)
+WEBHOOK_READ_TIMEOUT = env.number("WEBHOOK_READ_TIMEOUT", 15.0, minimum=0.1)
+WEBHOOK_TOTAL_TIMEOUT = env.number("WEBHOOK_TOTAL_TIMEOUT", 30.0, minimum=0.1)
+
 # --- retention (days; 0 keeps for ever) ---------------------------------------------------
 CONVERSATION_DAYS = env.integer("CONVERSATION_DAYS", 30)
 UNVERIFIED_USER_DAYS = env.integer("UNVERIFIED_USER_DAYS", 7)

@@ -115,4 +115,6 @@ CELERY_INCLUDE = [
     "workers.reports",
     "workers.mail",
     "workers.scheduler",
+    "workers.webhooks",
+    "workers.batches",
 ]

@@ -17,6 +17,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from pipelines.accounts.models import User
+from pipelines.batches.selectors import counts_of, turns_of
+from pipelines.batches.services import batch_accept, turns_accept_some
 from pipelines.chat.pipeline import FINISH, GENERATE, TURN
 from pipelines.chat.services import turn_accept
 from pipelines.core import dispatch
@@ -27,6 +29,8 @@ from pipelines.jobs.claims import leases_extend, step_claim, step_give_up, step_
 from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.selectors import jobs_of, waiting_of
 from pipelines.jobs.services import job_cancel, job_replay
+from pipelines.webhooks.selectors import deliveries_of
+from pipelines.webhooks.services import endpoint_create
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -37,7 +41,7 @@ pytestmark = [
 ]
 
 # But for the processes of a deployment, which are few.
-_GROWING = re.compile("(?!jobs_node)(jobs|chat|credits)_")
+_GROWING = re.compile("(?!jobs_node)(jobs|chat|credits|webhooks|batches)_")
 _PLANNED = ("SELECT", "UPDATE", "DELETE")
 
 # Enough for what grows with their square to stand out.
@@ -131,6 +135,24 @@ def test_a_turn_from_its_acceptance_to_its_end(owner: User) -> None:
         job_cancel(job_id=other.job.pk)
 
     assert len(statements) > 60
+    assert [sql for sql, plan in plans(statements) if reads_whole(plan)] == []
+
+
+def test_a_batch_and_what_is_told_of_it(owner: User) -> None:
+    endpoint_create(owner=owner, url="https://example.com/", events=["job.completed"])
+    # More than end here: each statement is run once more, and counts once more.
+    batch = batch_accept(owner=owner, turns=[{"message": str(number)} for number in range(6)])
+    with asked() as statements:
+        turns_accept_some(batch.pk)
+        for turn in turns_of(batch)[:2]:
+            assert turn.job is not None
+            for step in (GENERATE, FINISH):
+                _do(turn.job, step.name)
+        counts_of(batch)
+        list(deliveries_of(owner)[:20])
+
+    batch.refresh_from_db()
+    assert (batch.ended, len(deliveries_of(owner))) == (2, 2)
     assert [sql for sql, plan in plans(statements) if reads_whole(plan)] == []
 
 

@@ -22,8 +22,11 @@ from pipelines.chat.models import Message
 from pipelines.idempotency import services
 from pipelines.idempotency.models import KeptAnswer
 from pipelines.jobs.models import Job
+from pipelines.jobs.services import job_cancel
 from pipelines.knowledge.models import Document
 from pipelines.mail.models import Email
+from pipelines.webhooks.models import Delivery, Endpoint
+from pipelines.webhooks.services import endpoint_create, endpoint_ping
 from tests.factories import PASSWORD, CollectionFactory, StepFactory
 from tests.unit.api.conftest import Rows
 
@@ -59,6 +62,20 @@ def _verification(client: APIClient, user: User) -> Any:
     return _post(client, "accounts/verify/", None)
 
 
+def _endpoint(user: User) -> Endpoint:
+    found = Endpoint.objects.filter(owner=user).first()
+    return found or endpoint_create(owner=user, url="https://example.com/", events=["job.failed"])
+
+
+def _replay(client: APIClient, user: User) -> Any:
+    delivery = Delivery.objects.first()
+    if delivery is None:
+        delivery = endpoint_ping(endpoint=_endpoint(user))
+        assert delivery.job is not None
+        job_cancel(job_id=delivery.job.pk)
+    return _post(client, f"webhooks/deliveries/{delivery.pk}/replay/", None)
+
+
 CREATING: dict[str, Callable[[APIClient, User], Any]] = {
     "turns": lambda client, _: _say(client),
     "conversations": lambda client, _: _post(client, "conversations/", {"title": "One"}),
@@ -68,6 +85,11 @@ CREATING: dict[str, Callable[[APIClient, User], Any]] = {
     "reports": lambda client, _: _post(client, "reports/", {"title": "One", "content": "# One"}),
     "accounts": lambda client, _: _post(client, "accounts/", ADA),
     "verification": _verification,
+    "batches": lambda client, _: _post(client, "batches/", {"turns": [TURN]}),
+    "trials": lambda client, user: _post(
+        client, f"webhooks/endpoints/{_endpoint(user).pk}/ping/", None
+    ),
+    "replays": _replay,
 }
 
 
@@ -280,8 +302,9 @@ def test_the_description_names_the_header_wherever_something_is_created(
         if "Idempotency-Key" in [given["name"] for given in post.get("parameters", [])]
     }
     assert creating == taking
-    # A new API key is told apart from what is repeated in tests of its own.
-    assert len(creating) == len(CREATING) + 1
+    # What shows a secret is told apart from what is repeated in tests of its own: a new API key,
+    # a new endpoint, a new secret of one.
+    assert len(creating) == len(CREATING) + 3
 
 
 def test_a_page_of_another_origin_may_send_the_key(

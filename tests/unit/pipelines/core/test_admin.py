@@ -22,10 +22,12 @@ from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 
 from pipelines.accounts.models import User
 from pipelines.api_keys.models import ApiKey
+from pipelines.batches.services import batch_accept
 from pipelines.credits.services import credits_grant
 from pipelines.idempotency.models import KeptAnswer
 from pipelines.jobs.models import Node
 from pipelines.scheduler.models import DeclaredEntry, Statistics
+from pipelines.webhooks.models import Delivery, Endpoint
 from tests.factories import (
     PASSWORD,
     ArtifactFactory,
@@ -52,6 +54,9 @@ WATCHED = {
     "reports.Report",
     "scheduler.DeclaredEntry",
     "scheduler.Statistics",
+    "batches.Batch",
+    "webhooks.Delivery",
+    "webhooks.Endpoint",
     "django_celery_results.TaskResult",
     "django_celery_results.GroupResult",
 }
@@ -88,6 +93,11 @@ def filled() -> None:
         owner=StaffFactory.create(), name="ci", prefix="tpk_", digest=SECRET, scopes=["read"]
     )
     KeptAnswer.objects.create(key="k", fingerprint="f", status=202, body={"text": SECRET})
+    batch_accept(owner=StaffFactory.create(), turns=[{"message": "Who pays?"}])
+    endpoint = Endpoint.objects.create(
+        owner=StaffFactory.create(), url="https://here/", secret=SECRET
+    )
+    Delivery.objects.create(endpoint=endpoint, job=job, type="endpoint.ping", body="{}")
     Node.objects.create(name="relay@a", role="relay", pid=1, seen_at=now)
     Statistics.objects.create(counts={"users": 1})
     DeclaredEntry.objects.create(name="Daily", declared={"kind": "scheduler.housekeeping"})

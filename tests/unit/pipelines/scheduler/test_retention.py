@@ -12,6 +12,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from pipelines.accounts.models import User
+from pipelines.batches.models import Batch
+from pipelines.batches.services import batch_accept
 from pipelines.chat.models import Conversation, Message
 from pipelines.chat.services import turn_accept
 from pipelines.core.steps import Step
@@ -26,6 +28,8 @@ from pipelines.scheduler.pipeline import (
 )
 from pipelines.scheduler.retention import delete_old
 from pipelines.scheduler.statistics import count
+from pipelines.webhooks.models import Delivery
+from pipelines.webhooks.services import endpoint_create, endpoint_ping
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +135,25 @@ def test_ended_jobs_go_after_thirty_days_and_their_messages_stay(owner: User) ->
 
     assert list(Job.objects.values_list("pk", flat=True)) == [active.job.pk]
     assert Message.objects.count() == 2
+
+
+def test_batches_and_deliveries_that_ended_long_ago_go(owner: User) -> None:
+    endpoint = endpoint_create(owner=owner, url="https://example.com/", events=["job.failed"])
+    old = timezone.now() - timedelta(days=31)
+    ended, waiting, young = (endpoint_ping(endpoint=endpoint) for _ in range(3))
+    Delivery.objects.filter(pk__in=[ended.pk, waiting.pk]).update(created_at=old)
+    Delivery.objects.filter(pk__in=[ended.pk, young.pk]).update(state="delivered")
+    finished, running = (
+        batch_accept(owner=owner, turns=[{"message": "Who pays?"}]) for _ in range(2)
+    )
+    Batch.objects.filter(pk=finished.pk).update(finished_at=old)
+    Batch.objects.update(created_at=old)
+
+    counts = _delete(DELETE_JOBS)
+
+    assert counts == {"webhooks.Delivery": 1, "batches.Batch": 1, "batches.BatchTurn": 1}
+    assert set(Delivery.objects.values_list("pk", flat=True)) == {waiting.pk, young.pk}
+    assert Batch.objects.get() == running
 
 
 def test_the_ledger_of_a_living_account_stays(owner: User, settings: Settings) -> None:

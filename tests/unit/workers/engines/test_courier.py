@@ -118,9 +118,9 @@ def _date(**delta: float) -> str:
         ("soon", None),
         ("", None),
         ("Mon, 99999999999999999999 Jan 2024 00:00:00 GMT", None),
-        (_date(days=9), 86_400.0),
+        pytest.param(_date(days=9), 86_400.0, id="in nine days"),
         ("Sun Nov  6 08:49:37 1994", 0.0),
-        (_date(hours=-1), 0.0),
+        pytest.param(_date(hours=-1), 0.0, id="an hour ago"),
     ],
 )
 def test_retry_after_is_read_in_all_its_forms(

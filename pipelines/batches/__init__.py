@@ -1,0 +1,1 @@
+"""Batches: thousands of turns that nobody waits for, sent as one."""
