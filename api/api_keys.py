@@ -27,6 +27,7 @@ class ApiKeyBody(serializers.Serializer[Any]):
     scopes = serializers.ListField(
         child=serializers.ChoiceField(choices=Scope.choices), max_length=len(Scope)
     )
+    retrieval = serializers.BooleanField(required=False, default=False, source="has_retrieval")
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
 
 
@@ -37,6 +38,7 @@ class ApiKeyShape(serializers.Serializer[Any]):
     name = serializers.CharField()
     prefix = serializers.CharField()
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    retrieval = serializers.BooleanField(source="has_retrieval")
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)

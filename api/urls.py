@@ -22,6 +22,7 @@ from api import (
     tokens,
     webhooks,
 )
+from api.contracts.openai.errors import unknown_path as openai_unknown_path
 from api.errors import unknown_path
 from api.pages import views as pages
 from api.paths import IdConverter
@@ -82,6 +83,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include(v1)),
+    path("v1/", include("api.contracts.openai.urls")),
+    re_path(r"^v1/", openai_unknown_path),
     # Not `handler404`: under DEBUG, which the embedded default runs with, Django never calls it.
     re_path(r"^api/", unknown_path),
 ]

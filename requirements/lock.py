@@ -18,6 +18,7 @@ LOCKS: tuple[tuple[str, str | None], ...] = (
     ("dev", None),
     ("worker", "dev"),
     ("web", "worker"),
+    ("sdk", None),
     ("uv", None),
 )
 NEVER = "sys_platform == 'never'"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
@@ -13,7 +12,9 @@ from pipelines.chat.models import Message
 from pipelines.jobs.models import Job
 from pipelines.knowledge.selectors import Passage, passages_get
 from pipelines.reports.services import report_request
+from workers.asking import question_of, text_of
 from workers.base import Run, step_task
+from workers.citing import citations_of
 from workers.generation import follow
 from workers.routing import routed
 from workers.search import nearest
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 @step_task(pipeline.RETRIEVE)
 def retrieve(run: Run) -> None:
     """Find the passages that may help to answer."""
-    question = selectors.message_get(UUID(run.input["message_id"]))
     scope = [UUID(pk) for pk in run.input["collections"]]
-    hits = nearest(question.content, scope, settings.RETRIEVE_PASSAGES)
+    hits = nearest(text_of(run), scope, settings.RETRIEVE_PASSAGES)
     near = [hit for hit in hits if hit.score >= settings.RETRIEVE_MIN_SCORE]
     with run.recording() as outcome:
         outcome.output = {
@@ -44,6 +44,7 @@ def generate(run: Run) -> None:
     with run.recording() as outcome:
         outcome.output = {
             "text": answer.text,
+            "generation": run.claim.progress.get("generation", 0),
             "provider": route.provider,
             "model": answer.model,
             "finish_reason": answer.finish_reason,
@@ -64,19 +65,24 @@ def _passages(run: Run) -> list[Passage]:
 def _prompt(run: Run, passages: list[Passage]) -> Prompt:
     from workers.engines import llm
 
-    question = selectors.message_get(UUID(run.input["message_id"]))
+    question = question_of(run)
+    options = question.options
     return llm.Prompt(
-        instructions=settings.CHAT_INSTRUCTIONS,
+        instructions=question.instructions,
         turns=tuple(
             llm.Turn(role=line.role, content=line.content)  # type: ignore[arg-type]  # a Role
-            for line in selectors.turn_context(question)
+            for line in question.context
         ),
         passages=tuple(
             llm.Passage(number=number, title=passage.title, text=passage.text)
             for number, passage in enumerate(passages, start=1)
         ),
         model=run.input["model"],
-        max_output_tokens=settings.REPLY_MAX_TOKENS,
+        max_output_tokens=min(
+            options.get("max_output_tokens") or settings.REPLY_MAX_TOKENS, settings.REPLY_MAX_TOKENS
+        ),
+        temperature=options.get("temperature"),
+        top_p=options.get("top_p"),
         metadata={"job_id": str(run.job_id)},
     )
 
@@ -86,7 +92,7 @@ def finish(run: Run) -> None:
     """Write the reply, and the report that it asks for, in the transaction that ends the turn."""
     answer = run.outputs[pipeline.GENERATE.name]
     question = selectors.message_get(UUID(run.input["message_id"]))
-    citations = _citations(run, answer)
+    citations = citations_of(run, answer)
     with run.recording() as outcome:
         reply = services.reply_record(
             question=question,
@@ -106,22 +112,6 @@ def finish(run: Run) -> None:
             "finish_reason": answer["finish_reason"],
             "report_id": _report(run, reply),
         }
-
-
-def _citations(run: Run, answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the passages whose number the reply names, as [1]."""
-    named = {int(number) for number in re.findall(r"\[(\d{1,4})\]", answer["text"])}
-    passages = passages_get(run.claim.owner_id, answer["passages"])
-    return [
-        {
-            "number": number,
-            "document_id": str(passage.document_id),
-            "title": passage.title,
-            "position": passage.position,
-        }
-        for number, pk in enumerate(answer["passages"], start=1)
-        if number in named and (passage := passages.get(pk))
-    ]
 
 
 def _report(run: Run, reply: Message) -> str | None:

@@ -26,6 +26,8 @@ class ApiKey(Owned):
     # SHA-256, in hexadecimal; a key has 256 random bits, which nobody guesses from it.
     digest = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(default=list)
+    # Whether what is asked under /v1 is answered from all the knowledge that its owner may see.
+    has_retrieval = models.BooleanField(default=False, db_default=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

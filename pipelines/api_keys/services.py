@@ -27,7 +27,12 @@ _USE_GRAIN = timedelta(minutes=1)
 
 
 def api_key_create(
-    *, owner: User, name: str, scopes: Collection[Scope], expires_at: datetime | None = None
+    *,
+    owner: User,
+    name: str,
+    scopes: Collection[Scope],
+    has_retrieval: bool = False,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key; return it with its text, which is not kept and never shown again.
 
@@ -51,6 +56,7 @@ def api_key_create(
             prefix=text[:_SHOWN],
             digest=digest_of(text),
             scopes=sorted(set(scopes)),
+            has_retrieval=has_retrieval,
             expires_at=expires_at,
         )
     return key, text

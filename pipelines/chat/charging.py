@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 PASSAGE_CHARACTERS = 1_200 + 255
 
 
-def most_used() -> Usage:
+def most_used(asked: int = 0) -> Usage:
     """Say the most tokens that a turn can use, by the limits in the settings.
+
+    Where more was asked than a context holds, `asked` characters, that was accepted as it is.
 
     A token counts as one character: texts in any language have more characters than tokens, but
     for those made of rare signs, and a turn is never charged more than was reserved.
     """
-    context = max(settings.CONTEXT_MAX_CHARACTERS, settings.MESSAGE_MAX_CHARACTERS)
+    context = max(settings.CONTEXT_MAX_CHARACTERS, settings.MESSAGE_MAX_CHARACTERS, asked)
     passages = settings.RETRIEVE_PASSAGES * PASSAGE_CHARACTERS
     return Usage(
         input_tokens=len(settings.CHAT_INSTRUCTIONS) + context + passages,
@@ -44,7 +46,8 @@ def turn_reserve(job: Job) -> None:
     Raises:
         InsufficientCredits: The owner's balance does not cover it.
     """
-    credits_reserve(job=job, amount=prices().cost(most_used()))
+    asked = job.input.get("asked_characters", 0)
+    credits_reserve(job=job, amount=prices().cost(most_used(asked)))
 
 
 def turn_replay(job_id: UUID) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -53,22 +55,30 @@ def message_get(message_id: UUID) -> Message:
 def turn_context(message: Message) -> list[Line]:
     """Read the end of the conversation up to a message, oldest first, within the bounds.
 
-    The newest CONTEXT_MAX_MESSAGES are read by index, and of them as many as fit into
-    CONTEXT_MAX_CHARACTERS; the message itself always fits. So a conversation of 10,000 messages
-    costs what one of 50 does.
+    Those before it are read by index, so that a conversation of 10,000 messages costs what one of
+    50 does.
     """
-    newest = (
-        Message.objects.filter(
-            conversation_id=message.conversation_id, position__lte=message.position
-        )
-        .order_by("-position")
-        .values_list("role", "content")[: settings.CONTEXT_MAX_MESSAGES]
-    )
-    lines: list[Line] = []
-    room = settings.CONTEXT_MAX_CHARACTERS
-    for role, content in newest:
-        room -= len(content)
-        if lines and room < 0:
+    asked = [Line(message.role, message.content)]
+    return within_bounds(lines_before(message.conversation_id, message.position), asked)
+
+
+def lines_before(conversation_id: UUID, position: int) -> Iterable[Line]:
+    """Read the end of what was said in a conversation before a place, the newest first."""
+    before = Message.objects.filter(conversation_id=conversation_id, position__lt=position)
+    rows = before.order_by("-position").values_list("role", "content")
+    return (Line(role, content) for role, content in rows[: settings.CONTEXT_MAX_MESSAGES])
+
+
+def within_bounds(newest: Iterable[Line], asked: Sequence[Line]) -> list[Line]:
+    """Put before what is asked, which always fits, of earlier lines what fits; oldest first.
+
+    With it they are CONTEXT_MAX_MESSAGES lines and CONTEXT_MAX_CHARACTERS at most.
+    """
+    earlier: list[Line] = []
+    room = settings.CONTEXT_MAX_CHARACTERS - sum(len(line.content) for line in asked)
+    for line in islice(newest, max(0, settings.CONTEXT_MAX_MESSAGES - len(asked))):
+        room -= len(line.content)
+        if room < 0:
             break
-        lines.append(Line(role, content))
-    return lines[::-1]
+        earlier.append(line)
+    return [*reversed(earlier), *asked]

@@ -40,6 +40,19 @@ class Turn:
     message: Message
 
 
+@dataclass(frozen=True)
+class Place:
+    """Positions that were taken in a conversation, which is locked: the first of them."""
+
+    conversation: Conversation
+    first: int
+
+    @property
+    def ordering_key(self) -> str:
+        """The key by which what is said there is answered in its order."""
+        return _ordering_key(self.conversation.pk)
+
+
 def check_message(text: str) -> str:
     """Return the text of a message as it is kept.
 
@@ -83,6 +96,20 @@ def conversation_rename(*, conversation: Conversation, title: str) -> Conversati
     conversation.title = title
     conversation.save(update_fields=["title"])
     return conversation
+
+
+def conversation_describe(
+    *, conversation: Conversation, metadata: Mapping[str, Any]
+) -> Conversation:
+    """Give a conversation other metadata."""
+    conversation.metadata = dict(check_metadata(metadata))
+    conversation.save(update_fields=["metadata"])
+    return conversation
+
+
+def message_delete(*, message: Message) -> None:
+    """Take a message out of its conversation; what is under way is answered without it."""
+    message.delete()
 
 
 def conversation_delete(*, conversation: Conversation) -> None:
@@ -132,10 +159,13 @@ def turn_accept(
     choice = _choice(owner, provider, model)
     check_admission(TURN)
     with transaction.atomic():
-        conversation = _take_positions(owner, conversation_id, text)
-        position = conversation.next_position - 2
+        title = " ".join(text.split())[:80]
+        place = positions_take(owner=owner, conversation_id=conversation_id, count=2, title=title)
+        conversation = place.conversation
         scope = collections_searchable(owner.pk, collections)
-        said = Message(conversation=conversation, role=Role.USER, content=text, position=position)
+        said = Message(
+            conversation=conversation, role=Role.USER, content=text, position=place.first
+        )
         said.job = job_accept(
             pipeline=TURN,
             owner=owner,
@@ -146,7 +176,7 @@ def turn_accept(
                 **choice,
             },
             skip=() if scope else (RETRIEVE,),
-            ordering_key=_ordering_key(conversation.pk),
+            ordering_key=place.ordering_key,
             priority=TIERS[service_tier],
             metadata=kept,
             deadline=deadline,
@@ -173,11 +203,17 @@ def _choice(owner: User, provider: str, model: str) -> dict[str, Any]:
     return {"provider": name, "model": model or preferred, "pinned": bool(provider or model)}
 
 
-def _take_positions(owner: User, conversation_id: UUID | None, text: str) -> Conversation:
-    """Lock a conversation, or open one, and take its next two positions."""
+def positions_take(
+    *, owner: User, conversation_id: UUID | None, count: int, title: str = ""
+) -> Place:
+    """Lock a conversation, or open one of this title, and take its next positions.
+
+    Raises:
+        NotFound: It does not exist or is another's.
+    """
     if conversation_id is None:
-        title = " ".join(text.split())[:80]
-        return Conversation.objects.create(owner=owner, title=title, next_position=2)
+        made = Conversation.objects.create(owner=owner, title=title, next_position=count)
+        return Place(made, 0)
     found = (
         Conversation.objects.select_for_update(no_key=True)
         .filter(pk=conversation_id, owner=owner)
@@ -185,9 +221,10 @@ def _take_positions(owner: User, conversation_id: UUID | None, text: str) -> Con
     )
     if found is None:
         raise NotFound("There is no such conversation.")
-    found.next_position, found.updated_at = found.next_position + 2, timezone.now()
+    place = Place(found, found.next_position)
+    found.next_position, found.updated_at = found.next_position + count, timezone.now()
     found.save(update_fields=["next_position", "updated_at"])
-    return found
+    return place
 
 
 def reply_record(

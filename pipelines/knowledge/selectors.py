@@ -23,6 +23,7 @@ class Passage:
 
     chunk_id: int
     document_id: UUID
+    name: str
     title: str
     position: int
     heading: str
@@ -119,6 +120,7 @@ def passages_get(owner_id: UUID | None, chunk_ids: Iterable[int]) -> dict[int, P
         row["id"]: Passage(
             chunk_id=row["id"],
             document_id=row["document_id"],
+            name=row["document__name"],
             title=row["document__title"] or row["document__name"],
             position=row["position"],
             heading=row["heading"],

@@ -16,11 +16,13 @@ from pipelines.accounts.models import User
 from pipelines.batches.models import Batch
 from pipelines.chat.models import Conversation, Message
 from pipelines.core.steps import Step
+from pipelines.embeddings.models import Embedding
 from pipelines.idempotency.models import KeptAnswer
 from pipelines.idempotency.selectors import kept_since
 from pipelines.jobs.artifacts import files_sweep
 from pipelines.jobs.models import Job, Node
 from pipelines.jobs.states import ACTIVE, FINAL
+from pipelines.responses.models import Response
 from pipelines.scheduler import pipeline
 from pipelines.webhooks.models import Delivery, DeliveryState
 
@@ -34,13 +36,15 @@ def _before(days: int) -> datetime | None:
 
 
 def old_conversations() -> Iterator[QuerySet[Model]]:
-    """Conversations without a turn for CONVERSATION_DAYS.
+    """Conversations without a turn for CONVERSATION_DAYS, and responses outside of any.
 
     Those with something under way stay.
     """
     if before := _before(settings.CONVERSATION_DAYS):
         busy = Job.objects.filter(messages__conversation=OuterRef("pk"), state__in=ACTIVE)
         yield Conversation.objects.filter(~Exists(busy), updated_at__lt=before)
+        alone = Response.objects.filter(conversation=None, created_at__lt=before)
+        yield alone.exclude(job__state__in=ACTIVE)
 
 
 def orphaned_messages() -> Iterator[QuerySet[Message]]:
@@ -66,11 +70,15 @@ def unverified_users() -> Iterator[QuerySet[User]]:
 def expired_jobs() -> Iterator[QuerySet[Model]]:
     """What ended JOB_DAYS ago: jobs, Celery's results, deliveries, batches; and what lasts hours.
 
-    The latter are the answers kept for IDEMPOTENCY_HOURS, and nodes long silent.
+    The latter are the answers kept for IDEMPOTENCY_HOURS, and nodes long silent, vectors, and
+    responses that nobody wanted kept, after a day.
     """
     yield KeptAnswer.objects.filter(created_at__lte=kept_since())
     yesterday = timezone.now() - timedelta(days=1)
     yield Node.objects.filter(seen_at__lt=yesterday)
+    yield Embedding.objects.filter(created_at__lt=yesterday)
+    # Before the jobs, by which they are found.
+    yield Response.objects.filter(is_stored=False, job__finished_at__lt=yesterday)
     if before := _before(settings.JOB_DAYS):
         yield Job.objects.filter(state__in=FINAL, finished_at__lt=before)
         yield TaskResult.objects.filter(date_done__lt=before)

@@ -70,6 +70,8 @@ INSTALLED_APPS = [
     "pipelines.mail",
     "pipelines.reports",
     "pipelines.chat",
+    "pipelines.embeddings",
+    "pipelines.responses",
     "pipelines.webhooks",
     "pipelines.batches",
     "pipelines.scheduler",

@@ -62,6 +62,8 @@ SEARCH_MAX_RESULTS = env.integer("SEARCH_MAX_RESULTS", 50, minimum=1)
 # Clients that wait for or follow a job on one front door, and the seconds that each may wait.
 FOLLOWERS_MAX = env.integer("FOLLOWERS_MAX", 10_000, minimum=1)
 WAIT_MAX_SECONDS = env.integer("WAIT_MAX_SECONDS", 60, minimum=0)
+# How long a client of /v1 may wait for a response that it did not ask for in the background.
+OPENAI_WAIT_SECONDS = env.integer("OPENAI_WAIT_SECONDS", 600, minimum=1)
 API_KEYS_MAX = env.integer("API_KEYS_MAX", 50, minimum=1)
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, minimum=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, minimum=1)
@@ -88,6 +90,9 @@ CHAT_INSTRUCTIONS = env.text(
 )
 CONTEXT_MAX_MESSAGES = env.integer("CONTEXT_MAX_MESSAGES", 40, minimum=1)
 CONTEXT_MAX_CHARACTERS = env.integer("CONTEXT_MAX_CHARACTERS", 48_000, minimum=1)
+# Of what is said at once under /v1, which a model is given to read whole.
+INPUT_MAX_ITEMS = env.integer("INPUT_MAX_ITEMS", 1_000, minimum=1)
+INPUT_MAX_CHARACTERS = env.integer("INPUT_MAX_CHARACTERS", 400_000, minimum=1)
 REPLY_MAX_TOKENS = env.integer("REPLY_MAX_TOKENS", 4_096, minimum=1)
 REPORT_TRIGGERS = env.items("REPORT_TRIGGERS", ["finalized AI roadmap"])
 
@@ -128,6 +133,9 @@ GOVERNOR_KEY_PREFIX = env.text("BROKER_KEY_PREFIX", "turnpike:") + "governor:"
 # --- knowledge ----------------------------------------------------------------------------
 EMBEDDING_MODEL = env.text("EMBEDDING_MODEL", "packaged")
 EMBEDDING_BATCH = env.integer("EMBEDDING_BATCH", 64, minimum=1)
+# Of one request for embeddings.
+EMBEDDINGS_MAX_TEXTS = env.integer("EMBEDDINGS_MAX_TEXTS", 2_048, minimum=1)
+EMBEDDINGS_MAX_CHARACTERS = env.integer("EMBEDDINGS_MAX_CHARACTERS", 1_000_000, minimum=1)
 EMBEDDING_THREADS = env.integer("EMBEDDING_THREADS", 0)
 RETRIEVE_PASSAGES = env.integer("RETRIEVE_PASSAGES", 5, minimum=1)
 RETRIEVE_MIN_SCORE = env.number("RETRIEVE_MIN_SCORE", 0.25, maximum=1.0)

@@ -115,6 +115,8 @@ CELERY_INCLUDE = [
     "workers.reports",
     "workers.mail",
     "workers.scheduler",
+    "workers.embeddings",
+    "workers.responses",
     "workers.webhooks",
     "workers.batches",
 ]

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.acceptance.client import Client
 from tests.acceptance.stack import ROOT, Stack, running_stack
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow, pytest.mark.needs("redis")]
@@ -91,6 +93,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) ->
         yield stack
 
 
+def _openai(client: Client, url: str) -> dict[str, str]:
+    """A key for what lies under /v1, and a response that was made with it."""
+    body = {"name": "sdk", "scopes": ["openai"]}
+    key = str(client.post("/api/v1/api-keys/", body)["key"])
+    made = httpx.post(
+        f"{url}/v1/responses",
+        headers={"Authorization": f"Bearer {key}"},
+        json={"input": "Who pays?", "background": True},
+    )
+    return {"KEY": key, "RESPONSE": made.json()["id"]}
+
+
 def test_every_command_of_the_guide(stack: Stack, tmp_path: Path) -> None:
     client = stack.client(EMAIL)
     client.sign_up(GUIDE_PASSWORD)
@@ -102,9 +116,19 @@ def test_every_command_of_the_guide(stack: Stack, tmp_path: Path) -> None:
     client.wait(report)
     made = client.post("/api/v1/knowledge/collections/", {"name": "First"})
     turn = client.wait(client.turn("What is a toll?")["id"])
+    # A name that never leads anywhere (RFC 6761): the trial fails at once.
+    hooks = {"url": "https://hooks.invalid/", "events": ["job.completed"]}
+    endpoint = client.post("/api/v1/webhooks/endpoints/", hooks)["id"]
+    ping = client.post(f"/api/v1/webhooks/endpoints/{endpoint}/ping/", {})
+    assert client.wait(ping["job_id"])["state"] == "failed"
     reader.known |= {
         "COLLECTION": made["id"],
         "CONVERSATION": turn["result"]["conversation_id"],
+        "BATCH": client.post("/api/v1/batches/", {"turns": [{"message": "Who pays?"}]})["id"],
+        "ENDPOINT": endpoint,
+        "DELIVERY": ping["id"],
+        **_openai(client, stack.url),
+        "NEXT": client.get("/api/v1/jobs/?limit=1")["next"],
     }
 
     for command in COMMANDS:
@@ -112,7 +136,8 @@ def test_every_command_of_the_guide(stack: Stack, tmp_path: Path) -> None:
         reader.run(command)
 
     refused = {command: status for command, status in reader.statuses.items() if status >= 400}
-    assert refused == {_command("/retry/"): 409}  # a job that has not failed
+    # A job that has not failed, and a message that is empty.
+    assert refused == {_command("/retry/"): 409, _command('{"message": ""}'): 422}
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     assert len(reader.statuses) > 20
 

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Heard:
-    """What a person has read of one turn, over however many streams.
+    """What a person has read of one turn, or a program of one response, over many streams.
 
     Attributes:
         place: The number of the last event.
@@ -31,9 +31,16 @@ class Heard:
         number = event["sequence_number"]
         self.is_out_of_order |= self.place is not None and number <= self.place
         self.place, self.end = number, event["type"]
-        if event["type"] == "text.restarted":
+        if event["type"] == "text.restarted" or _is_another_message(event):
             self.text = ""
         self.text += event.get("delta", "")
+
+
+def _is_another_message(event: dict[str, Any]) -> bool:
+    """Whether a text begins, or begins afresh, in OpenAI's words."""
+    if event["type"] != "response.output_item.added":
+        return False
+    return bool(event["item"]["type"] == "message")
 
 
 @dataclass
@@ -52,6 +59,9 @@ class Person:
         replayed: Jobs of which a retry was answered with 200.
         documents: Document id -> the word that only it holds.
         heard: Turn's job id -> what was read of its stream, to its end.
+        responses: Ids of what a program of theirs asked for under /v1, in the order accepted.
+        told: Response's id -> what was read of its stream, to its end.
+        withdrawn: Responses of which a cancel was answered with what is cancelled.
         deleted: Document id -> when its deletion was answered, in seconds since the epoch.
     """
 
@@ -65,6 +75,9 @@ class Person:
     cancelled: set[str] = field(default_factory=set)
     replayed: set[str] = field(default_factory=set)
     heard: dict[str, Heard] = field(default_factory=dict)
+    responses: list[str] = field(default_factory=list)
+    told: dict[str, Heard] = field(default_factory=dict)
+    withdrawn: set[str] = field(default_factory=set)
     documents: dict[str, str] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
 
@@ -92,9 +105,11 @@ class Journal:
         return sum(len(person.accepted) for person in self.people)
 
     def heard(self) -> Counter[str]:
-        """How many turns were read to their end, and how often a stream was cut on the way."""
+        """How many texts were read to their end, and how often a stream was cut on the way."""
         heard = [one for person in self.people for one in person.heard.values()]
-        return Counter(turns=len(heard), cuts=sum(one.cuts for one in heard))
+        told = [one for person in self.people for one in person.told.values()]
+        cuts = sum(one.cuts for one in (*heard, *told))
+        return Counter(turns=len(heard), responses=len(told), cuts=cuts)
 
     def total(self, name: str) -> Counter[str]:
         """Add up one of the counts over all people."""

@@ -31,6 +31,7 @@ class Caller:
         self.person = person
         self._chance = chance
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT)
+        self._key = ""
 
     def close(self) -> None:
         """Hang up."""
@@ -77,20 +78,54 @@ class Caller:
 
     def create(self, kind: str, path: str, **options: Any) -> dict[str, Any] | None:
         """Ask for a job; return the answer's body, or None when it was refused or is unknown."""
-        key = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
-        self.person.keys[kind] += 1
-        answer = self.ask("POST", path, headers={"Idempotency-Key": key}, **options)
-        if answer is None:
-            self.person.unknown[kind] += 1
+        if (body := self._create(kind, path, 202, {}, options)) is None:
             return None
-        if answer.status_code != 202:
-            self.person.refused[f"{kind} {answer.status_code}"] += 1
-            return None
-        body: dict[str, Any] = answer.json()
         job = body.get("job", body)
         self.person.accepted[job["id"]] = job["kind"]
         if kind == "chat.turn":
             self.person.turns.append(job["id"])
+        return body
+
+    def respond(self, **body: Any) -> str | None:
+        """Ask for a response in the background, as a program does; return its id, or None."""
+        body = {**body, "background": True}
+        made = self._create(
+            "responses.response", "/v1/responses", 200, self.as_program(), {"json": body}
+        )
+        if made is None:
+            return None
+        self.person.responses.append(made["id"])
+        return str(made["id"])
+
+    def as_program(self) -> dict[str, str]:
+        """The header that a program of this person's shows."""
+        return {"Authorization": f"Bearer {self._key}"}
+
+    def get_key(self) -> None:
+        """Make a key for a program."""
+        made = self.ask("POST", "/api/v1/api-keys/", json={"name": "program", "scopes": ["openai"]})
+        assert made is not None
+        assert made.status_code == 201, made.text
+        self._key = made.json()["key"]
+
+    def _create(
+        self,
+        kind: str,
+        path: str,
+        status: int,
+        headers: Mapping[str, str],
+        options: Mapping[str, Any],
+    ) -> dict[str, Any] | None:
+        key = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        self.person.keys[kind] += 1
+        answer = self.ask("POST", path, headers={"Idempotency-Key": key, **headers}, **options)
+        if answer is None:
+            self.person.unknown[kind] += 1
+            return None
+        if answer.status_code != status:
+            self.person.refused[f"{kind} {answer.status_code}"] += 1
+            return None
+        body: dict[str, Any] = answer.json()
         return body
 
     def is_idempotent(self) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.acceptance.chaos.journal import Journal, Person
-from tests.acceptance.chaos.listening import Listener
+from tests.acceptance.chaos.listening import Listener, ProgramListener
 from tests.acceptance.chaos.people import Caller
 from tests.acceptance.chaos.world import World
 
@@ -31,7 +31,7 @@ class Life(threading.Thread):
     """One person who goes on until told to end; what goes wrong ends the run."""
 
     def __init__(
-        self, world: World, person: Person, seed: str, *, reads: bool, talk: float
+        self, world: World, person: Person, seed: str, *, reads: bool, hears: bool, talk: float
     ) -> None:
         """Prepare.
 
@@ -40,6 +40,7 @@ class Life(threading.Thread):
             person: Who; what is promised to them is written there.
             seed: What decides what they do.
             reads: Whether they keep documents.
+            hears: Whether they are told by webhook how their turns end.
             talk: The weight of plain turns among what they do; all else has about 40.
         """
         super().__init__(name=person.email, daemon=True)
@@ -50,9 +51,12 @@ class Life(threading.Thread):
         self._person = person
         self._chance = random.Random(seed)
         self.caller = Caller(world.stack.url, person, self._chance)
-        self.listener = Listener(person, self.caller, f"{seed}/ear")
+        self.listeners = [
+            kind(person, self.caller, f"{seed}/ear") for kind in (Listener, ProgramListener)
+        ]
         self._collection = ""
         self._reads = reads
+        self._hears = hears
         self._acts: dict[Callable[[], None], float] = {
             self.say: talk,
             self.ask_for_roadmap: 5.0,
@@ -60,12 +64,20 @@ class Life(threading.Thread):
             self.report_by_mail: 4.0,
             self.cancel: 6.0,
             self.replay: 5.0,
+            self.respond: 6.0,
             **({self.upload: 6.0, self.delete: 3.0, self.search: 4.0} if reads else {}),
         }
 
     def settle_in(self) -> None:
         """Open an account, and a collection with a first document in it."""
         self.caller.sign_up(lambda: self._world.office.to(self._person.email))
+        self.caller.get_key()
+        if self._hears:
+            events = ["job.completed", "job.failed", "job.cancelled"]
+            body = {"url": self._world.hooks.url, "events": events, "kinds": ["chat.turn"]}
+            told = self.caller.ask("POST", "/api/v1/webhooks/endpoints/", json=body)
+            assert told is not None
+            assert told.status_code == 201, told.text
         if self._reads:
             made = self.caller.ask("POST", "/api/v1/knowledge/collections/", json={"name": "Logs"})
             assert made is not None
@@ -76,7 +88,8 @@ class Life(threading.Thread):
     def run(self) -> None:
         """Act, again and again."""
         try:
-            self.listener.start()
+            for listener in self.listeners:
+                listener.start()
             while not self.over.is_set():
                 [act] = self._chance.choices(list(self._acts), list(self._acts.values()))
                 act()
@@ -99,6 +112,23 @@ class Life(threading.Thread):
     def ask_for_roadmap(self) -> None:
         """Send a turn whose reply becomes a report and an e-mail."""
         self.say("Please give me a roadmap for the {thing}")
+
+    def respond(self) -> None:
+        """Have a program ask under /v1, mostly after what it asked before; it may think again."""
+        words = f"Where is the {self._thing()}?{self._world.directive}"
+        told = [
+            one
+            for one, heard in self._person.told.copy().items()
+            if heard.end == "response.completed"
+        ]
+        goes_on = told and self._chance.random() < 0.5
+        previous = {"previous_response_id": self._chance.choice(told[-RECENT:])} if goes_on else {}
+        made = self.caller.respond(input=words, **previous)
+        if made and self._chance.random() < 0.1:
+            headers = self.caller.as_program()
+            answer = self.caller.ask("POST", f"/v1/responses/{made}/cancel", headers=headers)
+            if answer is not None and answer.json().get("status") == "cancelled":
+                self._person.withdrawn.add(made)
 
     def report(self, *, email: bool = False) -> None:
         """Order a PDF."""
@@ -171,7 +201,8 @@ class Town:
 
     def check(self) -> None:
         """Raise what has gone wrong with one of them."""
-        everybody: list[Life | Listener] = [*self.lives, *(life.listener for life in self.lives)]
+        listeners = [one for life in self.lives for one in life.listeners]
+        everybody: list[Life | Listener] = [*self.lives, *listeners]
         for one in everybody:
             if one.error is not None:
                 raise RuntimeError(f"{one.name} broke") from one.error
@@ -186,10 +217,11 @@ class Town:
 
     def hang_up(self) -> None:
         """Let nobody listen any more."""
-        for life in self.lives:
-            life.listener.over.set()
-        for life in self.lives:
-            life.listener.join()
+        listeners = [one for life in self.lives for one in life.listeners]
+        for listener in listeners:
+            listener.over.set()
+        for listener in listeners:
+            listener.join()
         self.check()
 
 
@@ -203,6 +235,7 @@ def town(world: World, seed: int, people: int, talk: float, readers: int) -> Ite
             journal.join(f"p{number}-of-{seed}-{time.time_ns() % 10**9}@example.com"),
             f"{seed}/{number}",
             reads=world.shape.embed and number % readers == 0,
+            hears=number == 0,
             talk=talk,
         )
         for number in range(people)
@@ -215,5 +248,6 @@ def town(world: World, seed: int, people: int, talk: float, readers: int) -> Ite
     finally:
         for life in lives:
             life.over.set()
-            life.listener.over.set()
+            for listener in life.listeners:
+                listener.over.set()
             life.caller.close()

@@ -18,6 +18,7 @@ from tests.acceptance.chaos.rabbitmq import VirtualHost, private_virtual_host
 from tests.acceptance.chaos.redis_server import RedisServer, private_redis
 from tests.acceptance.chaos.supervisor import Supervisor
 from tests.acceptance.proxy import Proxy, tcp_proxy
+from tests.acceptance.receiver import Receiver, webhook_receiver
 from tests.acceptance.stack import Stack, until
 from tests.sandbox_server import SandboxServer, sandbox_server
 
@@ -71,6 +72,9 @@ _SETTINGS = {
     "MAILERSEND_DOMAIN_ID": "domain",
     "FROM_EMAIL": "desk@example.org",
     "ACCESS_TOKEN_SECONDS": "86400",
+    "WEBHOOK_ALLOW_HTTP": "true",
+    "WEBHOOK_ALLOW_PRIVATE": "true",
+    "WEBHOOK_READ_TIMEOUT": "3",
     "INDEX_DELTA_MAX": "8",
     "EMBEDDING_THREADS": "1",
     "BREAKER_SECONDS": "4",
@@ -113,6 +117,7 @@ class World:
     redis: RedisServer
     virtual_host: VirtualHost | None
     office: PostOffice
+    hooks: Receiver
     sandbox: SandboxServer
     disk: Disk
     control: Path
@@ -170,6 +175,7 @@ def world(shape: Shape) -> Iterator[World]:
         redis = held.enter_context(private_redis(folder))
         host = held.enter_context(private_virtual_host()) if shape.broker == "rabbitmq" else None
         office = held.enter_context(post_office())
+        hooks = held.enter_context(webhook_receiver())
         sandbox = held.enter_context(sandbox_server("--keep=1000000"))
         sandbox_port = int(sandbox.base_url.rpartition(":")[2].partition("/")[0])
         to_postgres, to_redis, to_sandbox = (
@@ -199,7 +205,19 @@ def world(shape: Shape) -> Iterator[World]:
         stack.manage("migrate", "-v0")
         supervisor = Supervisor(stack)
         made = World(
-            *(shape, stack, supervisor, postgres, redis, host, office, sandbox, disk, control),
+            *(
+                shape,
+                stack,
+                supervisor,
+                postgres,
+                redis,
+                host,
+                office,
+                hooks,
+                sandbox,
+                disk,
+                control,
+            ),
             *(to_postgres, to_redis, to_broker, to_sandbox),
         )
         held.callback(_kill_all, stack)

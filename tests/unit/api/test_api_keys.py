@@ -40,6 +40,7 @@ def test_a_key_is_shown_once(client: APIClient, user: User) -> None:
     assert body["key"].startswith("tpk_")
     assert body["prefix"] == body["key"][:12]
     assert body["scopes"] == ["read", "write"]
+    assert body["retrieval"] is False
     [row] = client.get(KEYS).json()["data"]
     assert "key" not in row
     assert client.get(f"{KEYS}{body['id']}/").json() == row

@@ -89,6 +89,7 @@ def test_an_answer_is_recorded_with_who_gave_it(job: Job, model: FakeModel, door
     assert step.state == "completed"
     assert step.output == {
         "text": "Hello Ada",
+        "generation": 0,
         "provider": "sandbox",
         "model": "m-1",
         "finish_reason": "stop",

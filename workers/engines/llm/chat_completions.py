@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from uuid import uuid4
 
-import openai
 from openai.types.chat import ChatCompletionMessageParam
 
 from workers.engines.llm.cutting import Cutter
 from workers.engines.llm.errors import cut_off, from_event
-from workers.engines.llm.line import Call, Line, Payload, request_headers
+from workers.engines.llm.line import Call, Line, Payload, given, request_headers
 from workers.engines.llm.prompts import compose
 from workers.engines.llm.types import (
     Delta,
@@ -77,12 +76,13 @@ class ChatCompletionsModel:
         instructions, turns = compose(prompt)
         if instructions:
             turns = (Turn("system", instructions), *turns)
-        limit = prompt.max_output_tokens
         return lambda: self._line.client.chat.completions.with_streaming_response.create(
             model=model,
             messages=[_message(turn) for turn in turns],
             # The older name, since compatible servers know it and many know only it.
-            max_tokens=openai.omit if limit is None else limit,
+            max_tokens=given(prompt.max_output_tokens),
+            temperature=given(prompt.temperature),
+            top_p=given(prompt.top_p),
             stream=True,
             stream_options={"include_usage": True},
             extra_headers=request_headers(prompt),

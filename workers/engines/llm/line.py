@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from ipaddress import ip_address
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import openai
@@ -22,7 +22,14 @@ from workers.engines.llm.types import Prompt, Provider
 Payload: TypeAlias = dict[str, Any]
 Call: TypeAlias = Callable[[], AbstractContextManager[openai.APIResponse[Any]]]
 
+T = TypeVar("T")
+
 _DONE = b"[DONE]"
+
+
+def given(value: T | None) -> T | openai.Omit:
+    """Return a parameter's value, or the package's word for one that is left out."""
+    return openai.omit if value is None else value
 
 
 class Stream:

@@ -16,7 +16,7 @@ from pipelines.core.errors import (
 )
 from workers.engines.llm.cutting import Cutter
 from workers.engines.llm.errors import cut_off, from_event, provider_errors
-from workers.engines.llm.line import Call, Line, Payload, Stream, request_headers
+from workers.engines.llm.line import Call, Line, Payload, Stream, given, request_headers
 from workers.engines.llm.prompts import compose
 from workers.engines.llm.types import (
     Delta,
@@ -82,7 +82,6 @@ class ResponsesModel:
 
     def _create(self, prompt: Prompt) -> Call:
         instructions, turns = compose(prompt)
-        limit = prompt.max_output_tokens
         said = [{"role": turn.role, "content": turn.content} for turn in turns]
         return lambda: self._api.create(
             model=prompt.model or self._provider.model,
@@ -90,7 +89,9 @@ class ResponsesModel:
             # Not as the argument `input`: of that the package holds every message against some
             # thirty kinds of items, which takes longer the longer the conversation is.
             extra_body={"input": said},
-            max_output_tokens=openai.omit if limit is None else limit,
+            max_output_tokens=given(prompt.max_output_tokens),
+            temperature=given(prompt.temperature),
+            top_p=given(prompt.top_p),
             metadata=dict(prompt.metadata) or openai.omit,
             background=True,
             stream=True,

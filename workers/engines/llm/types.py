@@ -64,6 +64,7 @@ class Prompt:
         passages: Untrusted reference material for the question.
         model: Empty means the provider's default.
         max_output_tokens: None leaves the limit to the provider.
+        temperature: None leaves it to the provider; so does it of `top_p`.
         metadata: At most 16 short strings. The provider keeps them beside the response, and
             `job_id` also travels as the header `X-Client-Request-Id`.
     """
@@ -73,6 +74,8 @@ class Prompt:
     passages: tuple[Passage, ...] = ()
     model: str = ""
     max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -10,11 +10,13 @@ from tests.acceptance.chaos.checks import (
     effects,
     ending,
     heard,
+    hooks,
     ledger,
     letters,
     order,
     own,
     slots,
+    told,
 )
 from tests.acceptance.chaos.checks.violation import Violation
 from tests.acceptance.chaos.facts import Facts
@@ -31,6 +33,8 @@ _BY_DATABASE = (
     access.check_found,
     slots.check,
     heard.check,
+    hooks.check,
+    told.check,
 )
 
 

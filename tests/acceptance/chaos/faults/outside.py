@@ -1,4 +1,4 @@
-"""What is not ours goes wrong: the provider of the model, of the e-mails, the disk."""
+"""What is not ours goes wrong: the provider of the model, of the e-mails, an endpoint, the disk."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ def mail(world: World, target: str) -> Iterator[None]:
     world.office.mood = target
     yield
     world.office.mood = "well"
+
+
+@fault("hooks", ("500", "hangs"), seconds=(3.0, 6.0), weight=1.5)
+def hooks(world: World, target: str) -> Iterator[None]:
+    """Have whoever is told by webhook refuse to listen."""
+    if target == "500":
+        world.hooks.status = 500
+    else:
+        world.hooks.may_answer.clear()
+    yield
+    world.hooks.status = 200
+    world.hooks.may_answer.set()
 
 
 @fault("disk_full", seconds=(2.0, 4.0), weight=1.5)

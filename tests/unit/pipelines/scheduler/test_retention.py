@@ -14,12 +14,16 @@ from pytest_django import Settings
 from pipelines.accounts.models import User
 from pipelines.batches.models import Batch
 from pipelines.batches.services import batch_accept
-from pipelines.chat.models import Conversation, Message
+from pipelines.chat.models import Conversation, Message, Role
 from pipelines.chat.services import turn_accept
 from pipelines.core.steps import Step
 from pipelines.credits.services import credits_grant
+from pipelines.embeddings.models import Embedding
+from pipelines.embeddings.services import embedding_accept
 from pipelines.jobs.models import Job
 from pipelines.jobs.services import job_cancel
+from pipelines.responses.models import Response
+from pipelines.responses.services import Asked, Said, response_accept
 from pipelines.scheduler.pipeline import (
     DELETE_CONVERSATIONS,
     DELETE_JOBS,
@@ -154,6 +158,35 @@ def test_batches_and_deliveries_that_ended_long_ago_go(owner: User) -> None:
     assert counts == {"webhooks.Delivery": 1, "batches.Batch": 1, "batches.BatchTurn": 1}
     assert set(Delivery.objects.values_list("pk", flat=True)) == {waiting.pk, young.pk}
     assert Batch.objects.get() == running
+
+
+def test_responses_go_as_conversations_do_and_what_nobody_keeps_goes_sooner(owner: User) -> None:
+    def asked(days: int, **fields: Any) -> Response:
+        said = (Said(Role.USER, "Who pays?"),)
+        made = response_accept(owner=owner, asked=Asked(said=said, model="m", **fields))
+        moment = timezone.now() - timedelta(days=days)
+        Response.objects.filter(pk=made.pk).update(created_at=moment)
+        Job.objects.filter(response=made).update(state="completed", finished_at=moment)
+        return made
+
+    embedding_accept(owner=owner, texts=["old"])
+    Embedding.objects.update(created_at=timezone.now() - timedelta(days=2))
+    kept = {
+        asked(29).pk,
+        asked(0, is_stored=False).pk,
+        embedding_accept(owner=owner, texts=["x"]).pk,
+    }
+    asked(31)
+    asked(2, is_stored=False)
+    waiting = asked(31)
+    Job.objects.filter(response=waiting).update(state="queued")
+
+    for step in (DELETE_CONVERSATIONS, DELETE_JOBS):
+        _delete(step)
+
+    left = {*Response.objects.values_list("pk", flat=True)}
+    left |= {*Embedding.objects.values_list("pk", flat=True)}
+    assert left == kept | {waiting.pk}
 
 
 def test_the_ledger_of_a_living_account_stays(owner: User, settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""HTTP as others have laid it out, over the same services."""

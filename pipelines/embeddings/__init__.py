@@ -1,0 +1,1 @@
+"""Embeddings: texts that somebody wants as vectors."""

@@ -1,0 +1,1 @@
+"""What a program does that uses the `openai` package, apart from everything that is ours."""
