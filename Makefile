@@ -106,8 +106,8 @@ schema-check: $(DEV_STAMP) ## Fail when docs/openapi.yaml is not what the code s
 	@fresh=$$(mktemp) && trap 'rm -f "$$fresh"' EXIT && $(SPECTACULAR) "$$fresh" && \
 	{ diff -u docs/openapi.yaml "$$fresh" || { echo "Run 'make schema'." >&2; exit 1; }; }
 
-bench: $(DEV_STAMP) ## Measure (tests/benchmarks); wants a quiet machine
-	@$(BIN)/python -m pytest -o python_files='bench_*.py' --capture=no tests/benchmarks $(ARGS)
+bench: $(DEV_STAMP) ## Measure, all or one file (BENCH=bench_streams.py); wants a quiet machine
+	@$(BIN)/python -m pytest -o python_files='bench_*.py' --capture=no tests/benchmarks/$(BENCH) $(ARGS)
 
 chaos: $(DEV_STAMP) ## Kill and cut everything while clients work (SEEDS=50 SEED=17 BROKER=rabbitmq JOBS= BREAK=)
 	@$(BIN)/python -m tests.acceptance.chaos $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) \
