@@ -73,7 +73,7 @@ def from_status(
 
     Args:
         provider: The name that the message mentions.
-        status: The HTTP status, 400 or above.
+        status: The HTTP status, 300 or above.
         body: The decoded body, in any shape; only its error code is used.
         headers: The answer's headers; read for `Retry-After`.
     """
@@ -170,5 +170,5 @@ def _refused(provider: str, status: int, code: str) -> ProviderRefused:
         return ProviderRefused(
             f"The provider {provider} has nothing there: check its base URL and its model."
         )
-    reason = ", ".join(part for part in (f"HTTP {status}" if status >= 400 else "", code) if part)
+    reason = ", ".join(part for part in (f"HTTP {status}" if status >= 300 else "", code) if part)
     return ProviderRefused(f"The provider {provider} refuses the request ({reason}).")

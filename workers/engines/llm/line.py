@@ -162,8 +162,11 @@ def _client(provider: Provider) -> openai.OpenAI:
         base_url=provider.base_url or None,
         max_retries=0,
         timeout=openai.Timeout(connect=connect, read=read, write=read, pool=connect),
-        # A proxy from the environment must not stand between us and this very machine.
-        http_client=openai.DefaultHttpxClient(trust_env=not _is_local(provider.base_url)),
+        # A proxy from the environment must not stand between us and this very machine; and the
+        # prompt goes to the address that was configured, not where that points.
+        http_client=openai.DefaultHttpxClient(
+            trust_env=not _is_local(provider.base_url), follow_redirects=False
+        ),
     )
     # The package fills these from the environment and would send them to every provider.
     client.organization = client.project = None

@@ -53,7 +53,9 @@ class Wire:
 
 
 @contextmanager
-def wire(answer: Callable[[Write], None], *, status: int = 200) -> Iterator[Wire]:
+def wire(
+    answer: Callable[[Write], None], *, status: int = 200, location: str = ""
+) -> Iterator[Wire]:
     """Serve `answer`, which writes the body piece by piece; the connection ends after it."""
     seen = Wire()
 
@@ -67,6 +69,8 @@ def wire(answer: Callable[[Write], None], *, status: int = 200) -> Iterator[Wire
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "text/event-stream")
+            if location:
+                self.send_header("Location", location)
             self.end_headers()
             answer(self.connection.sendall)
 
@@ -323,3 +327,12 @@ def test_the_end_is_told_before_the_connection_ends_and_a_lingering_one_does_no_
     assert kinds == [Started, Finished]
     assert told < 3 <= given_up
     assert rest == []
+
+
+@pytest.mark.parametrize("protocol", ["responses", "chat_completions"])
+def test_a_prompt_goes_where_no_redirect_says(protocol: Protocol) -> None:
+    with wire(said()) as elsewhere, wire(said(), status=307, location=elsewhere.url) as server:
+        with pytest.raises(ProviderRefused, match="HTTP 307"):
+            list(stream(server, protocol))
+
+        assert (len(server.bodies), elsewhere.bodies) == (1, [])
