@@ -1,11 +1,11 @@
-"""Accounts: register, verify the address, read and change the own one."""
+"""Accounts: register, verify the address, choose a password, read and change the own one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import transaction
@@ -19,12 +19,17 @@ from rest_framework.views import APIView
 from api.auth import caller
 from api.bodies import JsonObject, Text, read
 from api.idempotency import Creating
+from api.privacy import Erasing
 from api.schema import Detail, operation
-from api.welcome import send_already_registered, send_verification
+from api.signing_in import password_chosen
 from pipelines.accounts import selectors, services
+from pipelines.accounts.models import User
+from pipelines.letters.services import known_send, letter_request, verification_send
 
 REGISTERED = "Thank you. An e-mail is on its way to this address; follow the link in it."
 VERIFIED = "This e-mail address is verified."
+WRITTEN_TO = "If there is an account of this address, an e-mail is on its way to it."
+CHOSEN = "The new password is in force."
 
 
 class ProfileFields(serializers.Serializer[Any]):
@@ -47,18 +52,42 @@ class RegistrationBody(ProfileFields):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Hold the password against the validators, which also compare it with the rest."""
-        password = attrs["password"]
         fields = {name: value for name, value in attrs.items() if name != "password"}
-        try:
-            validate_password(password, get_user_model()(**fields))
-        except DjangoValidationError as error:
-            problems = [
-                serializers.ErrorDetail(message, part.code or "invalid")
-                for part in error.error_list
-                for message in part.messages
-            ]
-            raise serializers.ValidationError({"password": problems}) from error
+        check_password(attrs["password"], User(**fields))
         return attrs
+
+
+def check_password(password: str, user: User | None = None, field: str = "password") -> None:
+    """Hold a password against AUTH_PASSWORD_VALIDATORS; ValidationError names what is wrong."""
+    try:
+        validate_password(password, user)
+    except DjangoValidationError as error:
+        problems = [
+            serializers.ErrorDetail(message, part.code or "invalid")
+            for part in error.error_list
+            for message in part.messages
+        ]
+        raise serializers.ValidationError({field: problems}) from error
+
+
+class AddressBody(serializers.Serializer[Any]):
+    """Whom to write to."""
+
+    email = serializers.EmailField(max_length=150)
+
+
+class ResetBody(serializers.Serializer[Any]):
+    """A password that is chosen by a link."""
+
+    token = Text(max_length=1024)
+    password = Text(trim_whitespace=False, max_length=4096)
+
+
+class PasswordBody(serializers.Serializer[Any]):
+    """A password in the place of another."""
+
+    old_password = Text(trim_whitespace=False, max_length=4096)
+    new_password = Text(trim_whitespace=False, max_length=4096)
 
 
 class Preferences(JsonObject):
@@ -100,6 +129,7 @@ class AccountShape(AccountBody):
 class Accounts(Creating):
     """Registration."""
 
+    throttles = ("register",)
     authentication_classes = []
     permission_classes = [AllowAny]
 
@@ -107,18 +137,24 @@ class Accounts(Creating):
     def post(self, request: Request) -> Response:
         """Register; the answer and the work are the same whether the address is known or not."""
         fields = read(RegistrationBody, request.data)
-        email, password = fields.pop("email"), fields.pop("password")
-        with transaction.atomic():
-            user = services.account_register(email=email, password=password, fields=fields)
-            if user is not None:
-                send_verification(user)
-            elif (known := selectors.user_by_email(email)) is not None:
-                send_already_registered(known)
+        register(fields.pop("email"), fields.pop("password"), fields)
         return Response({"detail": REGISTERED}, status=202)
+
+
+@transaction.atomic
+def register(email: str, password: str, fields: Mapping[str, Any] | None = None) -> None:
+    """Make an account, and write to its address; to one that is known, that it is."""
+    user = services.account_register(email=email, password=password, fields=fields)
+    if user is not None:
+        verification_send(user=user)
+    elif (known := selectors.user_by_email(email)) is not None:
+        known_send(user=known)
 
 
 class Verification(Creating):
     """Showing that an address is one's own."""
+
+    throttles = ("mail",)
 
     def get_authenticators(self) -> list[Any]:
         """Let the link work in any browser, whatever else that sends."""
@@ -147,11 +183,72 @@ class Verification(Creating):
     def post(self, request: Request) -> Response:
         """Send another link to the own address, unless it is verified."""
         if not (user := caller(request)).email_verified:
-            send_verification(user)
+            verification_send(user=user)
         return Response({"detail": REGISTERED}, status=202)
 
 
-class Me(APIView):
+class SignInLinks(Creating):
+    """Signing in without a password."""
+
+    throttles = ("mail",)
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @operation("accounts_send_sign_in_link", {202: Detail}, request=AddressBody)
+    def post(self, request: Request) -> Response:
+        """Send a link to sign in by, if the address has an account; the answer tells neither."""
+        return _written_to(request, "sign_in")
+
+
+class PasswordReset(Creating):
+    """Another password for whoever has forgotten it."""
+
+    throttles = ("mail",)
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @operation("accounts_send_reset_link", {202: Detail}, request=AddressBody)
+    def post(self, request: Request) -> Response:
+        """Send a link to choose a password by, if the address has an account."""
+        return _written_to(request, "reset")
+
+
+def _written_to(request: Request, letter: str) -> Response:
+    letter_request(name=letter, email=read(AddressBody, request.data)["email"])
+    return Response({"detail": WRITTEN_TO}, status=202)
+
+
+class PasswordByLink(APIView):
+    """Choosing a password by a link."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    @operation("accounts_reset_password", {200: Detail}, request=ResetBody)
+    def post(self, request: Request) -> Response:
+        """Choose a password; all that was given out for the old one is void."""
+        body = read(ResetBody, request.data)
+        check_password(body["password"])
+        password_chosen(**body)
+        return Response({"detail": CHOSEN})
+
+
+class Password(APIView):
+    """The own password."""
+
+    scope = None
+    throttles = ("sign_in",)
+
+    @operation("accounts_change_password", {200: Detail}, request=PasswordBody)
+    def put(self, request: Request) -> Response:
+        """Change the own password; all that was given out for the old one is void."""
+        user, body = caller(request), read(PasswordBody, request.data)
+        check_password(body["new_password"], user, "new_password")
+        services.password_change(user=user, old=body["old_password"], new=body["new_password"])
+        return Response({"detail": CHOSEN})
+
+
+class Me(Erasing):
     """The own account."""
 
     @operation("accounts_me", {200: AccountShape})

@@ -9,6 +9,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.tokens import Token
 
 from pipelines.api_keys.models import ApiKey, Scope
 from pipelines.api_keys.selectors import MARK, api_key_by_text
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
     from pipelines.accounts.models import User
+
+# The claim of a token that names the sign-in which it goes back to.
+SIGN_IN = "sign_in"
 
 
 def caller(request: Request) -> User:
@@ -31,12 +37,13 @@ def django_request(request: Request) -> HttpRequest:
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer tpk_…`; other tokens are left to whoever comes next."""
+    """`Authorization: Bearer tpk_…`, or `Token tpk_…`; other bearers are left to who comes next."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         """Return the key's owner and the key; None when no key was shown."""
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not text.strip().startswith(MARK):
+        is_other = scheme.lower() == "bearer" and not text.strip().startswith(MARK)
+        if is_other or scheme.lower() not in {"bearer", "token"}:
             return None
         key = api_key_by_text(text.strip())
         if key is None:
@@ -47,6 +54,25 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme to whoever showed no credential."""
         return 'Bearer realm="api"'
+
+
+class TokenAuthentication(JWTAuthentication):
+    """`Authorization: Bearer` and an access token, whose sign-in has not been ended."""
+
+    # simplejwt's annotation lets nobody say which of its two kinds of users this is.
+    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]
+        """Return whose token it is."""
+        user = cast("User", super().get_user(validated_token))
+        # Those that an earlier version gave out bear no name of a sign-in, and expire soon.
+        if validated_token.get(SIGN_IN) in user.ended_sign_ins:
+            raise InvalidToken("This sign-in has ended.")
+        return user
+
+
+def refuse_keys(request: Request) -> None:
+    """Raise PermissionDenied for whoever shows an API key: this is a person's alone to do."""
+    if isinstance(request.auth, ApiKey):
+        raise PermissionDenied("No API key may do this.", code="wrong_scope")
 
 
 class InScope(BasePermission):
@@ -63,7 +89,7 @@ class InScope(BasePermission):
         by_method = Scope.READ if request.method in SAFE_METHODS else Scope.WRITE
         needed: Scope | None = getattr(view, "scope", by_method)
         if needed is None:
-            raise PermissionDenied("No API key may do this.", code="wrong_scope")
+            refuse_keys(request)
         if needed not in request.auth.scopes:
             raise PermissionDenied(f"This API key lacks the scope '{needed}'.", code="wrong_scope")
         return True

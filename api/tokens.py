@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from uuid import uuid4
 
-from django.contrib.auth import authenticate
-from django.contrib.auth.models import update_last_login
+from django.db import transaction
 from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
-from api.auth import django_request
+from api.auth import SIGN_IN, TokenAuthentication
 from api.bodies import Text, read
 from api.schema import operation
+from api.signing_in import signed_in, tokens_end, user_by_password
+from pipelines.accounts.models import User
+from pipelines.accounts.services import link_sign_in
 
 
 class SignInBody(serializers.Serializer[Any]):
@@ -34,7 +35,16 @@ class SignInBody(serializers.Serializer[Any]):
             raise serializers.ValidationError(
                 {"email": "Give an e-mail address or a username."}, code="required"
             )
-        return attrs
+        return {
+            "name": attrs.get("email") or attrs.get("username") or "",
+            "password": attrs["password"],
+        }
+
+
+class LinkBody(serializers.Serializer[Any]):
+    """The token of a link that was sent."""
+
+    token = Text(max_length=1024)
 
 
 class RefreshBody(serializers.Serializer[Any]):
@@ -50,7 +60,7 @@ class TokensShape(serializers.Serializer[Any]):
     refresh = serializers.CharField()
 
 
-class _Open(APIView):
+class Open(APIView):
     """A view whose credential is in the body."""
 
     authentication_classes = []
@@ -61,47 +71,52 @@ class _Open(APIView):
         return 'Bearer realm="api"'
 
 
-class Tokens(_Open):
+class Tokens(Open):
     """Signing in."""
 
     @operation("tokens_create", {200: TokensShape}, request=SignInBody)
     def post(self, request: Request) -> Response:
         """Exchange a password for tokens."""
-        body = read(SignInBody, request.data)
-        name = body.get("email") or body.get("username")
-        user = authenticate(
-            request=django_request(request), username=name, password=body["password"]
-        )
-        if user is None:
-            raise AuthenticationFailed(
-                "There is no such account, or the password is wrong.", "wrong_credentials"
-            )
-        update_last_login(type(user), user)
-        return Response(_pair(user))
+        user = user_by_password(request, **read(SignInBody, request.data))
+        return Response(pair_of(signed_in(request, user)))
 
 
-class TokenRefresh(_Open):
+class TokensByLink(Open):
+    """Signing in by a link that was sent."""
+
+    @operation("tokens_create_by_link", {200: TokensShape}, request=LinkBody)
+    def post(self, request: Request) -> Response:
+        """Exchange the token of a link, once, for tokens."""
+        user = link_sign_in(token=read(LinkBody, request.data)["token"])
+        return Response(pair_of(signed_in(request, user)))
+
+
+class TokenRefresh(Open):
     """Staying signed in."""
 
     @operation("tokens_refresh", {200: TokensShape}, request=RefreshBody)
     def post(self, request: Request) -> Response:
         """Exchange a refresh token, once, for a new pair."""
         refresh = _refresh_token(request)
-        user = JWTAuthentication().get_user(refresh)
+        user = TokenAuthentication().get_user(refresh)
         # simplejwt's annotation forgets that this is what get_or_create returns.
         _, is_first = cast("tuple[object, bool]", refresh.blacklist())
         if not is_first:
             raise InvalidToken("This token was used already.")
-        return Response(_pair(user))
+        return Response(pair_of(user, refresh.get(SIGN_IN, "")))
 
 
-class TokenRevoke(_Open):
+class TokenRevoke(Open):
     """Signing out."""
 
     @operation("tokens_revoke", {204: None}, request=RefreshBody)
     def post(self, request: Request) -> Response:
-        """Make a refresh token void."""
-        _refresh_token(request).blacklist()
+        """Make a refresh token void, and every access token of its sign-in."""
+        refresh = _refresh_token(request)
+        user = TokenAuthentication().get_user(refresh)
+        with transaction.atomic():
+            refresh.blacklist()
+            tokens_end(user, refresh)
         return Response(status=204)
 
 
@@ -112,6 +127,8 @@ def _refresh_token(request: Request) -> RefreshToken:
         raise InvalidToken(str(error)) from error
 
 
-def _pair(user: Any) -> dict[str, str]:
+def pair_of(user: User, sign_in: str = "") -> dict[str, str]:
+    """Make a pair of tokens for somebody who has signed in, now or at an earlier sign-in."""
     refresh = RefreshToken.for_user(user)
+    refresh[SIGN_IN] = sign_in or uuid4().hex
     return {"access": str(refresh.access_token), "refresh": str(refresh)}

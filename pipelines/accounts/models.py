@@ -22,6 +22,9 @@ class User(AbstractUser):
     industry = models.CharField(max_length=100, blank=True)
     job_title = models.CharField(max_length=100, blank=True)
     email_verified_at = models.DateTimeField(null=True, blank=True)
+    # Sign-ins that were ended, each with the moment when the last of its JWT has expired: such
+    # tokens are good by themselves, and the account is read with each of them anyway.
+    ended_sign_ins = models.JSONField(default=dict, db_default={}, editable=False)
     date_modified = models.DateTimeField(auto_now=True)
 
     class Meta(AbstractUser.Meta):

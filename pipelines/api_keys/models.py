@@ -28,6 +28,8 @@ class ApiKey(Owned):
     scopes = models.JSONField(default=list)
     # Whether what is asked under /v1 is answered from all the knowledge that its owner may see.
     has_retrieval = models.BooleanField(default=False, db_default=False)
+    # Whether it was given out at a sign-in, by a contract that knows tokens of this kind.
+    is_sign_in = models.BooleanField(default=False, db_default=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

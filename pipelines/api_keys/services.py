@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from pipelines.accounts.services import account_lock
 from pipelines.api_keys.models import ApiKey, Scope
 from pipelines.api_keys.selectors import MARK, api_keys_of, digest_of
 from pipelines.core.errors import Conflict, InvalidInput
@@ -44,22 +44,47 @@ def api_key_create(
         raise InvalidInput("A key needs a scope.", code="empty", field="scopes")
     if expires_at is not None and expires_at <= timezone.now():
         raise InvalidInput("The key would have expired.", code="past", field="expires_at")
-    text = MARK + secrets.token_urlsafe(_BYTES)
     with transaction.atomic():
-        # Two that come at once would both find room for the last one.
-        get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
-        if api_keys_of(owner).count() >= (most := settings.API_KEYS_MAX):
+        account_lock(user=owner)
+        if api_keys_of(owner).filter(is_sign_in=False).count() >= (most := settings.API_KEYS_MAX):
             raise Conflict(f"An account has at most {most} API keys.", code="too_many_keys")
-        key = ApiKey.objects.create(
-            owner=owner,
+        return _create(
+            owner,
             name=name,
-            prefix=text[:_SHOWN],
-            digest=digest_of(text),
             scopes=sorted(set(scopes)),
             has_retrieval=has_retrieval,
             expires_at=expires_at,
         )
-    return key, text
+
+
+def sign_in_token_create(*, owner: User) -> tuple[ApiKey, str]:
+    """Create the token of a sign-in; of more than SIGN_IN_TOKENS_MAX the oldest are made void."""
+    with transaction.atomic():
+        account_lock(user=owner)
+        given = api_keys_of(owner).filter(is_sign_in=True)
+        for oldest in given[settings.SIGN_IN_TOKENS_MAX - 1 :]:
+            api_key_revoke(api_key=oldest)
+        return _create(
+            owner,
+            name="Sign-in",
+            scopes=[Scope.READ, Scope.WRITE],
+            is_sign_in=True,
+            expires_at=timezone.now() + timedelta(days=settings.SIGN_IN_TOKEN_DAYS),
+        )
+
+
+def sign_in_tokens_revoke(*, owner: User) -> None:
+    """Make void whatever was given out at sign-ins."""
+    given = ApiKey.objects.filter(owner=owner, is_sign_in=True, revoked_at=None)
+    given.update(revoked_at=timezone.now())
+
+
+def _create(owner: User, **fields: Any) -> tuple[ApiKey, str]:
+    text = MARK + secrets.token_urlsafe(_BYTES)
+    made = ApiKey.objects.create(
+        owner=owner, prefix=text[:_SHOWN], digest=digest_of(text), **fields
+    )
+    return made, text
 
 
 def api_key_revoke(*, api_key: ApiKey) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from rest_framework.test import APIClient
 
-from api.accounts import REGISTERED
+from api.accounts import REGISTERED, WRITTEN_TO
 from pipelines.accounts.models import User
+from pipelines.api_keys.models import Scope
+from pipelines.api_keys.services import api_key_create, sign_in_token_create
 from pipelines.jobs.models import Job
+from pipelines.letters.services import letter_write
 from pipelines.mail.models import Email
 from tests.factories import PASSWORD, UserFactory
 from tests.unit.api.conftest import Rows
@@ -59,7 +62,7 @@ def test_a_known_address_gets_the_same_answer(anonymous: APIClient) -> None:
     [
         ("email", "nonsense", "invalid"),
         ("email", "x" * 150 + "@example.org", "max_length"),
-        ("password", "12345678901", "password_entirely_numeric"),
+        ("password", "12345678901", "password_too_common"),
         ("password", "ada@example.org", "password_too_similar"),
         ("password", "short", "password_too_short"),
         ("password", 7, "invalid"),
@@ -181,3 +184,95 @@ def test_an_address_is_taken_by_a_name(anonymous: APIClient, rows: Rows) -> None
     before = rows()
     assert _register(anonymous).json() == {"detail": REGISTERED}
     assert rows() == before
+
+
+def _token(email: Email) -> str:
+    return parse_qs(urlsplit(_link(email)).query)["token"][0]
+
+
+def _ordered(client: APIClient, path: str, letter: str, email: str) -> Email:
+    """Ask for a letter, and have the job that was ordered write it."""
+    asked = client.post(f"/api/v1/accounts/{path}/", {"email": email}, format="json")
+    assert (asked.status_code, asked.json()) == (202, {"detail": WRITTEN_TO})
+    job = Job.objects.get(kind="letters.letter")
+    assert job.input == {"letter": letter, "email": email}
+    made = letter_write(job=job)
+    assert made is not None
+    return made
+
+
+def test_a_link_signs_in_once(anonymous: APIClient, user: User) -> None:
+    """Given the link that was sent, it gives tokens once."""
+    token = _token(_ordered(anonymous, "sign-in-links", "sign_in", user.email))
+    first = anonymous.post("/api/v1/tokens/by-link/", {"token": token}, format="json")
+    assert sorted(first.json()) == ["access", "refresh"]
+    again = anonymous.post("/api/v1/tokens/by-link/", {"token": token}, format="json")
+    assert (again.status_code, again.json()["code"]) == (422, "invalid_link")
+    shown = {"Authorization": f"Bearer {first.json()['access']}"}
+    assert anonymous.get("/api/v1/accounts/me/", headers=shown).status_code == 200
+
+
+def test_a_forgotten_password_is_chosen_anew(anonymous: APIClient, user: User) -> None:
+    """Given the link that was sent, a good password is taken once; what was before is void."""
+    _, before = sign_in_token_create(owner=user)
+    _, program = api_key_create(owner=user, name="ci", scopes=[Scope.READ])
+    token = _token(_ordered(anonymous, "password-resets", "reset", user.email))
+    path = "/api/v1/accounts/password-resets/confirm/"
+    poor = anonymous.post(path, {"token": token, "password": "short"}, format="json")
+    assert (poor.status_code, poor.json()["errors"][0]["field"]) == (422, "password")
+    body = {"token": token, "password": "another quiet password"}
+    assert anonymous.post(path, body, format="json").status_code == 200
+    assert anonymous.post(path, body, format="json").json()["code"] == "invalid_link"
+    user.refresh_from_db()
+    assert user.check_password("another quiet password")
+    codes = {
+        text: anonymous.get("/api/v1/jobs/", headers={"Authorization": f"Token {text}"}).status_code
+        for text in (before, program)
+    }
+    assert codes == {before: 401, program: 200}
+
+
+@pytest.mark.parametrize("path", ["sign-in-links", "password-resets"])
+def test_an_unknown_address_is_told_the_same(anonymous: APIClient, path: str) -> None:
+    """Given an address without an account, the answer and the rows written are the same."""
+    asked = anonymous.post(f"/api/v1/accounts/{path}/", {"email": "no@example.org"}, format="json")
+    assert (asked.status_code, asked.json()) == (202, {"detail": WRITTEN_TO})
+    job = Job.objects.get()
+    assert letter_write(job=job) is None
+    poor = anonymous.post(f"/api/v1/accounts/{path}/", {"email": "nonsense"}, format="json")
+    assert poor.status_code == 422
+
+
+def test_the_own_password_is_changed(anonymous: APIClient, user: User) -> None:
+    """Given the old one, a good new one is taken; tokens of before are void."""
+    tokens = anonymous.post(
+        "/api/v1/tokens/", {"username": user.username, "password": PASSWORD}, format="json"
+    ).json()
+    shown = {"Authorization": f"Bearer {tokens['access']}"}
+    path = "/api/v1/accounts/me/password/"
+
+    def change(old: str, new: str) -> Any:
+        body = {"old_password": old, "new_password": new}
+        return anonymous.put(path, body, format="json", headers=shown)
+
+    assert change("wrong", "another quiet password").json()["code"] == "wrong_password"
+    assert change(PASSWORD, "short").json()["errors"][0]["field"] == "new_password"
+    assert change(PASSWORD, "another quiet password").status_code == 200
+    assert anonymous.get("/api/v1/accounts/me/", headers=shown).status_code == 401
+    refreshed = anonymous.post(
+        "/api/v1/tokens/refresh/", {"refresh": tokens["refresh"]}, format="json"
+    )
+    assert refreshed.status_code == 401
+
+
+def test_no_key_changes_a_password(anonymous: APIClient, user: User) -> None:
+    """Given an API key with every scope, the password stays."""
+    _, text = api_key_create(owner=user, name="ci", scopes=list(Scope))
+    body = {"old_password": PASSWORD, "new_password": "another quiet password"}
+    answer = anonymous.put(
+        "/api/v1/accounts/me/password/",
+        body,
+        format="json",
+        headers={"Authorization": f"Bearer {text}"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "wrong_scope")

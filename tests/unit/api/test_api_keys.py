@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from pipelines.accounts.models import User
 from pipelines.api_keys.models import ApiKey, Scope
-from pipelines.api_keys.services import api_key_create
+from pipelines.api_keys.services import api_key_create, sign_in_token_create
 from pipelines.idempotency.models import KeptAnswer
 from tests.unit.api.conftest import Rows
 
 KEYS = "/api/v1/api-keys/"
+NEW = "another quiet password"
 JOBS = "/api/v1/jobs/"
 TURNS = "/api/v1/turns/"
 
@@ -189,3 +191,36 @@ def test_a_bare_token_is_still_one(user: User) -> None:
     refused = program("eyJhbGciOi").get(JOBS)
 
     assert (refused.status_code, refused.json()["code"]) == (401, "token_not_valid")
+
+
+def test_the_oldest_sign_in_ends_when_there_are_too_many(user: User, settings: Settings) -> None:
+    settings.SIGN_IN_TOKENS_MAX, settings.API_KEYS_MAX = 2, 1
+    texts = [sign_in_token_create(owner=user)[1] for _ in range(3)]
+    api_key_create(owner=user, name="ci", scopes=[Scope.READ])  # counted by itself
+    assert [program(text).get(JOBS).status_code for text in texts] == [401, 200, 200]
+
+
+def test_a_sign_in_lasts_for_a_while(user: User, settings: Settings) -> None:
+    settings.SIGN_IN_TOKEN_DAYS = 3
+    key, _ = sign_in_token_create(owner=user)
+    assert key.expires_at is not None
+    assert timedelta(days=2, hours=23) < key.expires_at - timezone.now() <= timedelta(days=3)
+
+
+def test_a_password_that_staff_set_ends_the_sign_ins_too(user: User) -> None:
+    keys = {"sign-in": sign_in_token_create(owner=user)[1]}
+    keys["ci"] = api_key_create(owner=user, name="ci", scopes=[Scope.READ])[1]
+    form = AdminPasswordChangeForm(user, {"password1": NEW, "password2": NEW})
+    assert form.is_valid()
+    form.save()
+    answers = {name: program(text).get(JOBS).status_code for name, text in keys.items()}
+    assert answers == {"sign-in": 401, "ci": 200}
+
+
+@pytest.mark.parametrize("scheme", ["Token", "token", "Bearer"])
+def test_a_key_is_shown_under_either_scheme(user: User, scheme: str) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"{scheme} {sign_in_token_create(owner=user)[1]}")
+    assert client.get(JOBS).status_code == 200
+    client.credentials(HTTP_AUTHORIZATION="Token nonsense")
+    assert client.get(JOBS).status_code == 401

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pytest_django import Settings
 from rest_framework.test import APIClient
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from pipelines.accounts.models import User
 from tests.factories import PASSWORD
@@ -53,7 +60,7 @@ def test_a_wrong_password_and_an_unknown_name_look_alike(
         "detail": "There is no such account, or the password is wrong.",
         "code": "wrong_credentials",
     }
-    assert rows() == before
+    assert rows() == {**before, "axes.AccessAttempt": 1}
 
 
 def test_an_inactive_account_cannot_sign_in(anonymous: APIClient, user: User) -> None:
@@ -79,12 +86,76 @@ def test_a_refresh_token_works_once(anonymous: APIClient, user: User) -> None:
 
 
 def test_a_revoked_token_is_void(anonymous: APIClient, user: User) -> None:
-    """Given a refresh token that was revoked, it gives nothing."""
-    refresh = _post(anonymous, "", username=user.username, password=PASSWORD).json()["refresh"]
+    """Given a refresh token that was revoked, it and every access token of its sign-in end."""
+    first = _post(anonymous, "", username=user.username, password=PASSWORD).json()
+    other = _post(anonymous, "", username=user.username, password=PASSWORD).json()
+    second = _post(anonymous, "refresh/", refresh=first["refresh"]).json()
+    refresh = second["refresh"]
     assert _post(anonymous, "revoke/", refresh=refresh).status_code == 204
+    answers = [_get_me(anonymous, pair["access"]) for pair in (first, second, other)]
+    assert answers == [401, 401, 200]
     assert _post(anonymous, "refresh/", refresh=refresh).status_code == 401
     assert _post(anonymous, "revoke/", refresh=refresh).status_code == 401
     assert _post(anonymous, "revoke/", refresh="nonsense").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/accounts/logout/", "/api/v1/accounts/logout/"])
+def test_signing_out_by_a_contract_ends_the_pair(
+    anonymous: APIClient, user: User, path: str
+) -> None:
+    """Given an access token at a contract's sign-out, it and the refresh token are void."""
+    pair = _post(anonymous, "", username=user.username, password=PASSWORD).json()
+    answer = anonymous.post(path, HTTP_AUTHORIZATION=f"Bearer {pair['access']}")
+    assert answer.status_code == 200
+    assert _get_me(anonymous, pair["access"]) == 401
+    assert _post(anonymous, "refresh/", refresh=pair["refresh"]).status_code == 401
+
+
+def test_what_is_kept_of_an_ended_sign_in_goes_with_its_last_token(
+    anonymous: APIClient, user: User
+) -> None:
+    """Given sign-ins that ended before, those without a token that lives are forgotten."""
+    now = time.time()
+    User.objects.update(ended_sign_ins={"long ago": now - 1, "just now": now + 60})
+    pair = _post(anonymous, "", username=user.username, password=PASSWORD).json()
+    assert _post(anonymous, "revoke/", refresh=pair["refresh"]).status_code == 204
+    user.refresh_from_db()
+    claims = RefreshToken(pair["refresh"], verify=False).payload
+    assert sorted(user.ended_sign_ins) == sorted(["just now", claims["sign_in"]])
+    assert user.ended_sign_ins[claims["sign_in"]] >= claims["exp"]
+
+
+def test_a_token_of_the_version_before_can_be_revoked(anonymous: APIClient, user: User) -> None:
+    """Given a refresh token that names no sign-in, it is exchanged and made void as others are."""
+    old = str(RefreshToken.for_user(user))
+    pair = _post(anonymous, "refresh/", refresh=old).json()
+    assert _get_me(anonymous, pair["access"]) == 200
+    older = RefreshToken.for_user(user)
+    assert _post(anonymous, "revoke/", refresh=str(older)).status_code == 204
+    assert _post(anonymous, "refresh/", refresh=str(older)).status_code == 401
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_a_token_of_anybody_elses_making_is_none(
+    anonymous: APIClient, user: User, settings: Settings
+) -> None:
+    """Given another key, another algorithm, no signature or another kind, the answer is 401."""
+    claims = AccessToken.for_user(user).payload
+    key = settings.SECRET_KEY
+    assert _get_me(anonymous, TokenBackend("HS256", key).encode(claims)) == 200
+
+    head, body = (_base64(part) for part in ({"alg": "none", "typ": "JWT"}, claims))
+    for forged in (
+        TokenBackend("HS256", "k" * 64).encode(claims),
+        TokenBackend("HS512", key).encode(claims),
+        f"{head}.{body}.",
+        str(RefreshToken.for_user(user)),
+    ):
+        assert _get_me(anonymous, forged) == 401
+
+
+def _base64(part: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
 
 
 def test_a_changed_password_ends_all_tokens(anonymous: APIClient, user: User) -> None:

@@ -1,0 +1,1 @@
+"""Letters: what the house writes to people about their accounts."""
