@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipelines.chat.models import CITATION
 from pipelines.knowledge.selectors import passages_get
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def citations_of(run: Run, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the passages whose number an answer names, as [1]."""
-    named = {int(number) for number in re.findall(r"\[(\d{1,4})\]", answer["text"])}
+    named = {int(number) for number in CITATION.findall(answer["text"])}
     passages = passages_get(run.claim.owner_id, answer["passages"])
     return [
         {

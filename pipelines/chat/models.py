@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import models
 
 from pipelines.core.models import Entity, Owned
 from pipelines.jobs.models import Job
+
+# How a reply's text names a passage, which is what a model was told to write: [1].
+CITATION = re.compile(r"\[(\d{1,4})\]")
 
 
 class Conversation(Owned):

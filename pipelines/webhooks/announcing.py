@@ -72,15 +72,20 @@ def deliver(
     where an endpoint that is down for days would leave none.
     """
     delivery = Delivery(endpoint=endpoint, type=event)
-    delivery.job = job_accept(
-        pipeline=pipeline,
-        owner=endpoint.owner,
-        parent=parent,
-        input={"endpoint_id": str(endpoint.pk), "delivery_id": str(delivery.pk)},
-    )
+    delivery.job = delivery_accept(pipeline, delivery, parent=parent)
     delivery.body = _body(delivery, data)
     delivery.save(force_insert=True)
     return delivery
+
+
+def delivery_accept(pipeline: Pipeline, delivery: Delivery, *, parent: Job | None) -> Job:
+    """Accept the job that sends a delivery to its endpoint."""
+    return job_accept(
+        pipeline=pipeline,
+        owner=delivery.endpoint.owner,
+        parent=parent,
+        input={"endpoint_id": str(delivery.endpoint_id), "delivery_id": str(delivery.pk)},
+    )
 
 
 def _body(delivery: Delivery, data: Mapping[str, Any]) -> str:

@@ -9,17 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
+from pipelines.accounts.services import account_lock
 from pipelines.core.errors import Conflict, InvalidInput
 from pipelines.jobs.locks import lock_job
 from pipelines.jobs.models import Job
-from pipelines.jobs.services import job_accept, job_cancel, job_replay
+from pipelines.jobs.services import job_cancel, job_replay
 from pipelines.jobs.states import ACTIVE, JobState
 from pipelines.webhooks.addresses import check_url
-from pipelines.webhooks.announcing import deliver
+from pipelines.webhooks.announcing import deliver, delivery_accept
 from pipelines.webhooks.models import Delivery, DeliveryState, Endpoint, EventType
 from pipelines.webhooks.pipeline import DELIVERY, TRIAL
 from pipelines.webhooks.selectors import endpoints_of
@@ -51,8 +51,7 @@ def endpoint_create(
     """
     check_url(url)
     with transaction.atomic():
-        # Two that come at once would both find room for the last one.
-        get_user_model().objects.select_for_update(no_key=True).get(pk=owner.pk)
+        account_lock(user=owner)
         if endpoints_of(owner).count() >= (most := settings.WEBHOOK_ENDPOINTS_MAX):
             raise Conflict(f"An account has at most {most} endpoints.", code="too_many_endpoints")
         return Endpoint.objects.create(
@@ -149,12 +148,8 @@ def delivery_replay(*, delivery: Delivery) -> Delivery:
         if job is not None and job.state == JobState.FAILED:
             job_replay(job_id=job.pk)
         else:
-            locked.job = job_accept(
-                pipeline=DELIVERY,
-                owner=delivery.endpoint.owner,
-                parent=job.parent if job is not None else None,
-                input={"endpoint_id": str(locked.endpoint_id), "delivery_id": str(locked.pk)},
-            )
+            parent = job.parent if job is not None else None
+            locked.job = delivery_accept(DELIVERY, locked, parent=parent)
         locked.state, locked.delivered_at = DeliveryState.PENDING, None
         locked.save(update_fields=["job", "state", "delivered_at"])
     return locked

@@ -103,7 +103,8 @@ def events_since(view: View, after: int) -> Iterator[Event]:
 
 
 def _events(view: View, after: int) -> Iterator[Event]:
-    yield from _opening(view)
+    if after < _PRELUDE:
+        yield from _opening(view)
     generation = view.generation
     for earlier in range(generation):
         yield from _given_up(view, earlier)

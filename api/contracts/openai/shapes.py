@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from api.contracts.openai import ids
 from api.shapes import error_of
+from pipelines.chat.models import CITATION
 from pipelines.jobs.states import JobState
 from pipelines.responses.models import Response
 
 _ENDED_EARLY = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_MARK = re.compile(r"\[(\d{1,4})\]")
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def text_part(text: str, citations: Sequence[Mapping[str, Any]] = ()) -> dict[st
             "filename": row.get("name") or row["title"],
             "index": mark.start(),
         }
-        for mark in _MARK.finditer(text)
+        for mark in CITATION.finditer(text)
         if (row := cited.get(int(mark[1])))
     ]
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
