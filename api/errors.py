@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import singledispatch
 from http import HTTPStatus
 from math import ceil
@@ -27,6 +27,8 @@ from pipelines.core.errors import InvalidInput, NotFound, TransientError, Turnpi
 
 log = structlog.get_logger(__name__)
 
+# Answers an exception that a view raised; REST framework calls it with the view's context.
+Handler = Callable[[Exception, Mapping[str, Any]], Response]
 PROBLEM_JSON = "application/problem+json"
 # Seconds after which a client may ask again when nothing better is known.
 RETRY_AFTER = 1
@@ -65,10 +67,12 @@ def unknown_path(request: HttpRequest) -> JsonResponse:
     return problem(NotFound(detail))
 
 
-def problem(error: Exception) -> JsonResponse:
-    """Answer an exception that was raised outside of REST framework's views."""
-    answer = _problem(error)
-    response = JsonResponse(answer.data, status=answer.status_code, content_type=PROBLEM_JSON)
+def problem(error: Exception, handler: Handler = problem_response) -> JsonResponse:
+    """Answer an exception that was raised outside of REST framework's views, as `handler` would."""
+    answer = handler(error, {})
+    response = JsonResponse(
+        answer.data, status=answer.status_code, content_type=answer.content_type
+    )
     for name in answer.headers.keys() - {"Content-Type"}:
         response[name] = answer[name]
     return response

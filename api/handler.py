@@ -23,8 +23,15 @@ from django.core.signals import request_started
 from django.http import HttpResponseBase
 from django.urls import set_script_prefix
 
+from api.checks import log_checks
+from api.errors import problem
+from api.headers import guard
+from pipelines.core.errors import InvalidInput
+
 T = TypeVar("T")
 Scope = dict[str, Any]
+# What else is between the parts of a head: a colon, a space, the end of the line.
+_BETWEEN = 4
 
 
 class Threads:
@@ -53,6 +60,32 @@ class Threads:
         return await asyncio.wrap_future(done)
 
 
+class HeadTooLarge(InvalidInput):
+    """The request's headers are too many or too long."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class AddressTooLong(InvalidInput):
+    """The request's address is too long."""
+
+    code = "address_too_long"
+    status = 414
+
+
+def _oversized(scope: Scope) -> HttpResponseBase | None:
+    """Refuse a head that is larger than its limits, before anything reads it."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    size = sum(len(name) + len(value) + _BETWEEN for name, value in headers)
+    address = len(scope.get("raw_path") or scope["path"].encode()) + len(scope["query_string"])
+    if address > settings.ADDRESS_MAX_BYTES:
+        return guard(problem(AddressTooLong()))
+    if len(headers) > settings.HEADERS_MAX or size > settings.HEADERS_MAX_BYTES:
+        return guard(problem(HeadTooLarge()))
+    return None
+
+
 class FrontDoor(ASGIHandler):
     """Django's handler, with synchronous middleware and views, and asynchronous answers."""
 
@@ -61,11 +94,15 @@ class FrontDoor(ASGIHandler):
         BaseHandler.__init__(self)
         self.load_middleware(is_async=False)
         self._threads = Threads(settings.WEB_THREADS)
+        log_checks()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve one request until it is answered, or until nobody waits for the answer."""
         if scope["type"] != "http":
             raise ValueError(f"This serves HTTP, not {scope['type']}.")
+        if refused := _oversized(scope):
+            await self.send_response(refused, send)
+            return
         try:
             body = await self.read_body(receive)
         except RequestAborted:

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import psycopg2
 import pytest
@@ -34,13 +35,22 @@ def postgres_url() -> str:
     return _url_or_skip("postgres")
 
 
+@contextmanager
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """Make an empty PostgreSQL database, yield its URL, and drop it at the end."""
+    name = f"turnpike_{uuid.uuid4().hex[:12]}"
+    _execute(postgres_url, f'CREATE DATABASE "{name}"')
+    try:
+        yield postgres_url.rpartition("/")[0] + f"/{name}"
+    finally:
+        _execute(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture(scope="module")
 def fresh_postgres(postgres_url: str) -> Iterator[str]:
     """The URL of an empty PostgreSQL database, dropped at the end."""
-    name = f"turnpike_{uuid.uuid4().hex[:12]}"
-    _execute(postgres_url, f'CREATE DATABASE "{name}"')
-    yield postgres_url.rpartition("/")[0] + f"/{name}"
-    _execute(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    with empty_database(postgres_url) as url:
+        yield url
 
 
 def _execute(url: str, statement: str) -> None:

@@ -54,7 +54,8 @@ def standing(plan: Plan) -> list[Process]:
 def web(plan: Plan) -> Process:
     """The front door; it waits a little for answers that are under way."""
     options = ("--host", HOST, "--port", str(plan.port), "--lifespan", "off", "--no-access-log")
-    command = (*_MODULE, "uvicorn", "project.asgi:application", *options)
+    ours = ("--no-proxy-headers", "--no-server-header")
+    command = (*_MODULE, "uvicorn", "project.asgi:application", *options, *ours)
     return Process("web", (*command, "--timeout-graceful-shutdown", "2"), Stage.WEB)
 
 

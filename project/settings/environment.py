@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import environ
+import limits
 from django.core.exceptions import ImproperlyConfigured
 
 Number = TypeVar("Number", int, float)
@@ -69,6 +70,20 @@ def flag(name: str, default: bool) -> bool:
     if raw in {"0", "false", "no", "off"}:
         return False
     raise _refuse(name, raw, "true or false")
+
+
+def rate(name: str, default: str) -> limits.RateLimitItem | None:
+    """Read a rate, such as `100/minute`, `5/hour` or `30/15 minutes`; None when it is off."""
+    raw = text(name, default)
+    if raw.strip().lower() in {"", "off"}:
+        return None
+    try:
+        (item,) = limits.parse_many(raw)
+    except ValueError as error:
+        raise _refuse(name, raw, "a rate such as 100/minute, or off") from error
+    if not item.amount:
+        raise _refuse(name, raw, "a rate above nothing, or off")
+    return item
 
 
 def items(name: str, default: Sequence[str] = ()) -> list[str]:

@@ -26,7 +26,10 @@ _QUIET = ("--without-gossip", "--without-mingle")
 
 # What an operator starts, by name: the arguments after `python`.
 PROCESSES: dict[str, tuple[str, ...]] = {
-    "web": ("-m", "uvicorn", "project.asgi:application", "--host", "127.0.0.1", "--port", "{port}"),
+    "web": (
+        *("-m", "uvicorn", "project.asgi:application", "--host", "127.0.0.1", "--port", "{port}"),
+        *("--no-proxy-headers", "--no-server-header"),
+    ),
     "relay": ("manage.py", "relay"),
     "relay-2": ("manage.py", "relay"),
     "beat": (*_CELERY, "celerybeat.app", "beat"),
@@ -51,6 +54,12 @@ QUICK = {
     "NODE_LOST_AFTER": "5",
 }
 
+
+# The clients of most tests are a few accounts, all of this machine, and send what they can.
+UNTHROTTLED = {
+    f"THROTTLE_{name}": "off"
+    for name in ("USER", "ADDRESS", "SIGN_IN", "SIGN_IN_NAME", "REGISTER", "MAIL")
+}
 
 # What `project.settings.test` has set for the process of the tests itself.
 _NOT_INHERITED = {
@@ -104,6 +113,7 @@ class Stack:
         self.environment = {
             **inherited(),
             **QUICK,
+            **UNTHROTTLED,
             "DJANGO_SETTINGS_MODULE": "project.settings.dev",
             "DEBUG": "false",
             "TURNPIKE_HOME": str(home),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -84,3 +85,45 @@ def test_what_is_odd_but_right_passes(client: APIClient) -> None:
     assert response.status_code == 202
     place = f"/api/v1/conversations/{response.json()['conversation_id']}/messages/"
     assert client.get(place).json()["data"][0]["content"] == message
+
+
+def test_a_body_may_be_as_deep_as_the_limit(client: APIClient, settings: Settings) -> None:
+    """Given an object of exactly JSON_MAX_DEPTH levels, it is read; one level more is refused."""
+
+    def send(levels: int) -> int:
+        inner = b'{"a":' * (levels - 1) + b"1" + b"}" * (levels - 1)
+        body = b'{"message": "x", "metadata": ' + inner + b"}"
+        return client.post("/api/v1/turns/", body, content_type="application/json").status_code
+
+    assert [send(settings.JSON_MAX_DEPTH), send(settings.JSON_MAX_DEPTH + 1)] == [202, 422]
+
+
+def test_an_upload_may_be_as_large_as_the_limit(client: APIClient, settings: Settings) -> None:
+    """Given a file of exactly UPLOAD_MAX_BYTES, it is taken; one byte more is refused."""
+    settings.UPLOAD_MAX_BYTES = 1_000
+    made = client.post("/api/v1/knowledge/collections/", {"name": "c"}, format="json").json()
+
+    def send(size: int) -> int:
+        file = SimpleUploadedFile("a.txt", b"x" * size, "text/plain")
+        fields = {"collection": made["id"], "file": file}
+        return client.post("/api/v1/knowledge/documents/", fields, format="multipart").status_code
+
+    assert [send(1_000), send(1_001)] == [202, 413]
+
+
+def test_a_form_may_have_as_many_fields_and_files_as_their_limits(
+    client: APIClient, settings: Settings
+) -> None:
+    """Given one field or one file too many, the form is not read."""
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 4
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 2
+    made = client.post("/api/v1/knowledge/collections/", {"name": "c"}, format="json").json()
+
+    def send(fields: int, files: int) -> int:
+        form: dict[str, object] = {"collection": made["id"]}
+        form |= {f"x{number}": "1" for number in range(fields - 1)}
+        names = ["file", *(f"file{number}" for number in range(1, files))]
+        form |= {name: SimpleUploadedFile("a.txt", b"x", "text/plain") for name in names}
+        return client.post("/api/v1/knowledge/documents/", form, format="multipart").status_code
+
+    assert [send(2, 2), send(9, 1), send(1, 3)] == [202, 400, 400]

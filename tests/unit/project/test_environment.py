@@ -147,3 +147,32 @@ def test_production_does_not_start_without(missing: str, tmp_path: Path) -> None
 
     assert done.returncode == 1
     assert f"{missing} must be set." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "amount", "seconds"), [("100/minute", 100, 60), ("30 per 15 minutes", 30, 900)]
+)
+def test_a_rate_is_read(
+    monkeypatch: pytest.MonkeyPatch, value: str, amount: int, seconds: int
+) -> None:
+    monkeypatch.setenv("X", value)
+
+    rate = env.rate("X", "1/second")
+
+    assert rate is not None
+    assert (rate.amount, rate.get_expiry()) == (amount, seconds)
+
+
+@pytest.mark.parametrize("value", ["", "off", "OFF"])
+def test_a_rate_may_be_off(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("X", value)
+
+    assert env.rate("X", "1/second") is None
+
+
+@pytest.mark.parametrize("value", ["many", "5", "0/minute", "5/fortnight", "1/second; 5/minute"])
+def test_any_other_rate_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("X", value)
+
+    with pytest.raises(ImproperlyConfigured, match=r"X=.* must be a rate"):
+        env.rate("X", "1/second")
