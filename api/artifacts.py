@@ -47,10 +47,11 @@ class ArtifactView(APIView):
         disposition = content_disposition_header(as_attachment=True, filename=artifact.name)
         response["Content-Disposition"] = disposition or "attachment"
         response["ETag"] = etag
-        response["Cache-Control"] = "private, no-cache"
         # What a model wrote must never run as a page of this site.
         response["X-Content-Type-Options"] = "nosniff"
-        response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+        response["Content-Security-Policy"] = (
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+        )
         return response
 
 

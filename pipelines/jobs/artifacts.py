@@ -28,21 +28,28 @@ class StoredFile:
     sha256: str
 
 
-def file_store(*, job_id: UUID, name: str, content_type: str, content: bytes) -> StoredFile:
+def file_store(
+    *, job_id: UUID, name: str, content_type: str, content: bytes | File[bytes]
+) -> StoredFile:
     """Store a file under a key of its own, so that a stale attempt never overwrites it.
+
+    What is too large for the memory is given as an open file.
 
     Raises:
         Unavailable: The storage is full or away.
     """
     key = f"{job_id}/{uuid4().hex}"
+    file = ContentFile(content) if isinstance(content, bytes) else content
+    digest = hashlib.sha256()
+    for block in file.chunks():
+        digest.update(block)
     try:
-        key = default_storage.save(key, ContentFile(content))
+        key = default_storage.save(key, file)
     except OSError as error:
         raise Unavailable(
             "The artifact storage cannot be written to.", code="storage_unavailable"
         ) from error
-    digest = hashlib.sha256(content).hexdigest()
-    return StoredFile(name, content_type, key, len(content), digest)
+    return StoredFile(name, content_type, key, file.size, digest.hexdigest())
 
 
 def artifact_record(*, job_id: UUID, file: StoredFile) -> Artifact:

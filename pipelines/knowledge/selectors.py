@@ -136,3 +136,17 @@ def snapshot_version(collection_id: UUID) -> int:
     """The version of a collection's index; 0 before the first."""
     versions = Snapshot.objects.filter(collection_id=collection_id)
     return versions.values_list("version", flat=True).first() or 0
+
+
+def collections_lost(names: Iterable[str]) -> list[str]:
+    """Of names that are ids of collections, return those of which there is none."""
+    ids = {name for name in names if _is_id(name)}
+    known = Collection.objects.filter(pk__in=ids).values_list("pk", flat=True)
+    return sorted(ids - {str(pk) for pk in known})
+
+
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False

@@ -29,9 +29,11 @@ def test_the_owner_gets_the_file(client: APIClient, user: User) -> None:
         "Content-Length": "18",
         "Content-Disposition": 'attachment; filename="report.pdf"',
         "ETag": f'"{artifact.sha256}"',
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Security-Policy": (
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"
+        ),
     }
     assert {name: response[name] for name in headers} == headers
 
