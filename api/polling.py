@@ -19,7 +19,7 @@ from api.auth import caller, django_request
 from api.shapes import job_body, retry_after
 from api.waiting import Parked, asked_wait, park, preferred_wait
 from pipelines.jobs.models import Job
-from pipelines.jobs.selectors import job_get
+from pipelines.jobs.selectors import job_see
 from pipelines.jobs.states import ACTIVE
 
 WAIT = OpenApiParameter(
@@ -50,7 +50,7 @@ def poll(request: Request, job: Job) -> HttpResponseBase:
         return now
 
     def look(*, is_over: bool) -> HttpResponseBase | None:
-        later = _look(request, job_get(caller(request), job.pk))
+        later = _look(request, job_see(caller(request), job.pk))
         return later if is_over or later.status_code != 304 else None
 
     return park(now, Parked(job.pk, seconds, look, at_any_news=is_asking_for_news))
@@ -59,7 +59,6 @@ def poll(request: Request, job: Job) -> HttpResponseBase:
 def _look(request: Request, job: Job) -> HttpResponseBase:
     response = rendered(job_body(job, caller(request)))
     response["ETag"] = f'"{hashlib.sha256(response.content).hexdigest()[:32]}"'
-    response["Cache-Control"] = "private, no-cache"
     if job.state in ACTIVE:
         response["Retry-After"] = str(retry_after(job))
     found = get_conditional_response(django_request(request), response["ETag"], response=response)
@@ -95,7 +94,7 @@ def _created(
     """Put the job as it is now in the place of the one that was accepted."""
     if not is_over:
         return None
-    job = job_get(caller(request), job_id)
+    job = job_see(caller(request), job_id)
     now, accepted = job_body(job, caller(request)), dict(response.data)
     wrap = next((name for name, value in accepted.items() if _is_job(value, job_id)), None)
     body = {**accepted, **({wrap: now} if wrap else now)}

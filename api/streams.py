@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -20,7 +19,7 @@ from rest_framework.views import APIView
 from api.auth import caller
 from api.following import Feed, Hub, hub
 from api.negotiation import AsItIs
-from api.schema import operation
+from api.schema import STREAMED, operation
 from pipelines.core.errors import InvalidInput
 from pipelines.jobs.log import START, Entry, entries, log_get
 
@@ -90,7 +89,7 @@ class JobEvents(APIView):
 
     @operation(
         "jobs_events",
-        {(200, "text/event-stream"): OpenApiTypes.STR, 204: None},
+        {(200, "text/event-stream"): STREAMED, 204: None},
         parameters=[_LAST_EVENT_ID, _STARTING_AFTER],
     )
     def get(self, request: Request, job_id: UUID) -> HttpResponseBase:

@@ -20,6 +20,7 @@ from django.db.models import Count
 from pipelines.core.errors import NotFound
 from pipelines.core.steps import declared_steps
 from pipelines.jobs.models import Job, JobEvent, JobStep
+from pipelines.jobs.selectors import seen_by
 from pipelines.jobs.states import FINAL, JobState, StepState
 from pipelines.jobs.tail import tell_on_commit
 
@@ -115,9 +116,9 @@ def line_add(job: Job, kind: str, step: JobStep | None = None, *, detail: str = 
     tell_on_commit(job.pk)
 
 
-def log_get(owner: User, job_id: UUID) -> Log:
-    """Read one log; NotFound when the job does not exist or is another's."""
-    if not Job.objects.filter(owner=owner, pk=job_id).exists():
+def log_get(viewer: User, job_id: UUID) -> Log:
+    """Read one log; NotFound when the job does not exist or is not the viewer's to see."""
+    if not Job.objects.filter(seen_by(viewer), pk=job_id).exists():
         raise NotFound("There is no such job.")
     return logs_read([job_id])[job_id]
 

@@ -40,9 +40,23 @@ def _with_parts(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return jobs.prefetch_related(*parts).order_by("-id")
 
 
+def seen_by(viewer: User) -> Q:
+    """Choose the jobs that somebody may look at: the own ones and, for staff, the house's."""
+    return Q(owner=viewer) | Q(owner=None) if viewer.is_staff else Q(owner=viewer)
+
+
 def job_get(owner: User, job_id: UUID) -> Job:
     """Return one job; NotFound when it does not exist or is another's."""
-    job = jobs_of(owner).filter(pk=job_id).first()
+    return _one(jobs_of(owner), job_id)
+
+
+def job_see(viewer: User, job_id: UUID) -> Job:
+    """Return one job to look at; NotFound when it does not exist or is not the viewer's to see."""
+    return _one(_with_parts(Job.objects.filter(seen_by(viewer))), job_id)
+
+
+def _one(jobs: QuerySet[Job], job_id: UUID) -> Job:
+    job = jobs.filter(pk=job_id).first()
     if job is None:
         raise NotFound("There is no such job.")
     return job

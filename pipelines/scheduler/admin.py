@@ -25,10 +25,10 @@ from unfold.widgets import UnfoldAdminSelectWidget  # type: ignore[import-untype
 
 from pipelines.core.admin import Page, Rows, WatchAdmin, WatchOnly, pretty
 from pipelines.scheduler.models import DeclaredEntry, Statistics
-from pipelines.scheduler.pipeline import CLEANUP, HOUSEKEEPING, START, STATISTICS
+from pipelines.scheduler.pipeline import START, TASKS
 from pipelines.scheduler.services import run_start
 
-KINDS = tuple(pipeline.kind for pipeline in (HOUSEKEEPING, CLEANUP, STATISTICS))
+KINDS = tuple(pipeline.kind for pipeline in TASKS.values())
 
 for _model in (PeriodicTask, CrontabSchedule, IntervalSchedule, SolarSchedule, ClockedSchedule):
     admin.site.unregister(_model)

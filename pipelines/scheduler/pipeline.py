@@ -17,7 +17,20 @@ HOUSEKEEPING = register(
     )
 )
 CLEANUP = register(Pipeline("scheduler.cleanup", steps=(DELETE_CONVERSATIONS,)))
+ORPHANS = register(Pipeline("scheduler.orphans", steps=(DELETE_MESSAGES,)))
+UNVERIFIED = register(Pipeline("scheduler.unverified", steps=(DELETE_USERS,)))
+EXPIRED = register(Pipeline("scheduler.expired", steps=(DELETE_JOBS,)))
 STATISTICS = register(Pipeline("scheduler.statistics", steps=(COUNT,)))
+
+# What staff call the runs that they start by hand.
+TASKS = {
+    "all": HOUSEKEEPING,
+    "conversations": CLEANUP,
+    "messages": ORPHANS,
+    "users": UNVERIFIED,
+    "jobs": EXPIRED,
+    "stats": STATISTICS,
+}
 
 # The message that beat sends: `scheduler.start(kind, slot)`.
 START = Step("scheduler.start", queue="default")

@@ -22,6 +22,7 @@ from pipelines.idempotency.selectors import kept_since
 from pipelines.jobs.artifacts import files_sweep
 from pipelines.jobs.models import Job, Node
 from pipelines.jobs.states import ACTIVE, FINAL
+from pipelines.privacy.pipeline import EXPORT
 from pipelines.responses.models import Response
 from pipelines.scheduler import pipeline
 from pipelines.webhooks.models import Delivery, DeliveryState
@@ -71,7 +72,7 @@ def expired_jobs() -> Iterator[QuerySet[Model]]:
     """What ended JOB_DAYS ago: jobs, Celery's results, deliveries, batches; and what lasts hours.
 
     The latter are the answers kept for IDEMPOTENCY_HOURS, and nodes long silent, vectors, and
-    responses that nobody wanted kept, after a day.
+    responses that nobody wanted kept, after a day, and exports after EXPORT_DAYS.
     """
     yield KeptAnswer.objects.filter(created_at__lte=kept_since())
     yesterday = timezone.now() - timedelta(days=1)
@@ -79,6 +80,9 @@ def expired_jobs() -> Iterator[QuerySet[Model]]:
     yield Embedding.objects.filter(created_at__lt=yesterday)
     # Before the jobs, by which they are found.
     yield Response.objects.filter(is_stored=False, job__finished_at__lt=yesterday)
+    if before := _before(settings.EXPORT_DAYS):
+        exports = Job.objects.filter(kind=EXPORT.kind, state__in=FINAL)
+        yield exports.filter(finished_at__lt=before)
     if before := _before(settings.JOB_DAYS):
         yield Job.objects.filter(state__in=FINAL, finished_at__lt=before)
         yield TaskResult.objects.filter(date_done__lt=before)

@@ -9,6 +9,9 @@ from pipelines.jobs.models import Job
 from pipelines.jobs.services import job_accept, job_accept_once
 from pipelines.scheduler.models import Statistics
 
+# How the idempotency keys of the runs begin that beat starts.
+SLOT = "slot:"
+
 
 def run_start(kind: str, slot: str | None = None) -> Job:
     """Accept a run; for a slot that has one already, return that.
@@ -24,7 +27,7 @@ def run_start(kind: str, slot: str | None = None) -> Job:
         return job_accept(pipeline=pipeline(kind), owner=None, input={})
     name = datetime.fromisoformat(slot).isoformat(timespec="seconds")
     job, _ = job_accept_once(
-        pipeline=pipeline(kind), input={"slot": name}, idempotency_key=f"slot:{name}"
+        pipeline=pipeline(kind), input={"slot": name}, idempotency_key=f"{SLOT}{name}"
     )
     return job
 

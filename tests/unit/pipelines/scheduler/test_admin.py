@@ -10,6 +10,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from pipelines.jobs.models import Job
 from pipelines.scheduler.models import DeclaredEntry
+from pipelines.scheduler.pipeline import TASKS as RUNS
 from tests.factories import StaffFactory
 
 pytestmark = pytest.mark.django_db
@@ -39,9 +40,7 @@ def _run(client: Client, place: str, pk: object) -> str:
     return client.post(place, data, follow=True).content.decode()
 
 
-@pytest.mark.parametrize(
-    "kind", ["scheduler.housekeeping", "scheduler.cleanup", "scheduler.statistics"]
-)
+@pytest.mark.parametrize("kind", [pipeline.kind for pipeline in RUNS.values()])
 def test_a_declared_entry_is_started_now(staff: Client, kind: str) -> None:
     """Given an entry, each click starts one more run of the house."""
     DeclaredEntry.objects.create(name="One", declared={"kind": kind})

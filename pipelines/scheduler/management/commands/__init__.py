@@ -1,0 +1,1 @@
+"""Commands: housekeeping by hand, and what runs by the clock."""
