@@ -138,10 +138,7 @@ class ConversationView(APIView):
     @operation("conversations_rename", {200: ConversationShape}, request=TitleBody)
     def patch(self, request: Request, conversation_id: UUID) -> Response:
         """Give a conversation another title."""
-        found = selectors.conversation_get(caller(request), conversation_id)
-        title = read(TitleBody, request.data)["title"]
-        renamed = services.conversation_rename(conversation=found, title=title)
-        return Response(ConversationShape(renamed).data)
+        return Response(ConversationShape(renamed(request, conversation_id)).data)
 
     @operation("conversations_delete", {204: None})
     def delete(self, request: Request, conversation_id: UUID) -> Response:
@@ -149,6 +146,13 @@ class ConversationView(APIView):
         found = selectors.conversation_get(caller(request), conversation_id)
         services.conversation_delete(conversation=found)
         return Response(status=204)
+
+
+def renamed(request: Request, conversation_id: UUID) -> Conversation:
+    """Give one of the caller's conversations the title that a body names."""
+    found = selectors.conversation_get(caller(request), conversation_id)
+    title = read(TitleBody, request.data)["title"]
+    return services.conversation_rename(conversation=found, title=title)
 
 
 class Messages(ListAPIView[Message]):

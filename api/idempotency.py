@@ -34,7 +34,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 # What of an answer's head is kept with it.
 _KEPT_HEADERS = ("Location", "Retry-After")
 
-_ASKED = OpenApiParameter(
+KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
     OpenApiParameter.HEADER,
@@ -102,7 +102,7 @@ class Creating(Keyed):
         """Wrap the POST that a view defines."""
         super().__init_subclass__(**options)
         if post := vars(cls).get("post"):
-            described = extend_schema(parameters=[PREFER, APPLIED, _ASKED, _ANSWERED])(_once(post))
+            described = extend_schema(parameters=[PREFER, APPLIED, KEY, _ANSWERED])(_once(post))
             cls.post = described  # type: ignore[attr-defined] # of the subclass
 
     def finalize_response(

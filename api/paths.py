@@ -1,8 +1,14 @@
-"""Ids in paths."""
+"""Paths: the ids in them, and their last slash."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+from django.urls import URLPattern, path
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
 
 # Nothing ever bears this id (RFC 9562, section 5.9).
 NIL = UUID(int=0)
@@ -28,3 +34,9 @@ class IdConverter:
     def to_url(self, value: UUID | str) -> str:
         """Write an id."""
         return str(value)
+
+
+def both(route: str, view: type[APIView]) -> list[URLPattern]:
+    """Serve a view with a last slash and without."""
+    served = view.as_view()
+    return [path(route, served), path(f"{route}/", served)]

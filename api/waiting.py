@@ -15,7 +15,7 @@ from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from api.errors import problem
+from api.errors import Handler, problem, problem_response
 from api.following import Feed, hub
 from pipelines.core.errors import InvalidInput
 from pipelines.jobs.admission import Overloaded
@@ -80,12 +80,14 @@ class Parked:
         seconds: For how long at most.
         look: What is asked for the answer when the wait is over.
         at_any_news: Ask it whenever something happened to the job, too.
+        handler: What answers an error of the looking.
     """
 
     job_id: UUID
     seconds: float
     look: Look
     at_any_news: bool = False
+    handler: Handler = problem_response
 
     async def wait(self, now: HttpResponseBase, in_thread: InThread) -> HttpResponseBase:
         """Wait, and return what there is then; `now` is what there was at once."""
@@ -120,7 +122,7 @@ class Parked:
         try:
             return self.look(is_over=is_over)
         except Exception as error:  # noqa: BLE001 - as in any view, each becomes an answer
-            return problem(error)
+            return problem(error, self.handler)
 
 
 def park(response: T, parked: Parked) -> T:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from pipelines.credits.pricing import Usage, prices
-from pipelines.credits.selectors import reservation_of
+from pipelines.credits.selectors import is_charged, reservation_of
 from pipelines.credits.services import credits_reserve, credits_settle
 from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.states import JobState, StepState
@@ -43,9 +43,13 @@ def most_used(asked: int = 0) -> Usage:
 def turn_reserve(job: Job) -> None:
     """Reserve the most that a turn can cost; the last thing that its transaction writes.
 
+    An account that does not pay reserves nothing.
+
     Raises:
         InsufficientCredits: The owner's balance does not cover it.
     """
+    if job.owner_id is None or not is_charged(job.owner_id):
+        return
     asked = job.input.get("asked_characters", 0)
     credits_reserve(job=job, amount=prices().cost(most_used(asked)))
 

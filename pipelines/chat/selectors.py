@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from pipelines.chat.models import Conversation, Message
+from pipelines.chat.models import Conversation, Message, Role
 from pipelines.core.errors import NotFound
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ def conversations_of(owner: User) -> QuerySet[Conversation]:
     return Conversation.objects.filter(owner=owner).order_by("-id")
 
 
+def conversations_with(owner: User, metadata: Mapping[str, str]) -> QuerySet[Conversation]:
+    """Every conversation of an owner whose metadata says so, the newest first."""
+    return conversations_of(owner).filter(
+        **{f"metadata__{name}": value for name, value in metadata.items()}
+    )
+
+
 def conversation_get(owner: User, conversation_id: UUID) -> Conversation:
     """Return a conversation; NotFound when it does not exist or is another's."""
     conversation = conversations_of(owner).filter(pk=conversation_id).first()
@@ -42,6 +49,35 @@ def conversation_get(owner: User, conversation_id: UUID) -> Conversation:
 def messages_of(conversation: Conversation) -> QuerySet[Message]:
     """The messages of a conversation in their order."""
     return Message.objects.filter(conversation=conversation).order_by("position")
+
+
+def messages_latest(conversation: Conversation, count: int) -> list[Message]:
+    """Return the last messages of a conversation, oldest first."""
+    return list(messages_of(conversation).order_by("-position")[:count])[::-1]
+
+
+def reply_to(message: Message) -> Message | None:
+    """Return the reply to a message, which stands at the position after it; None without one."""
+    at = {"conversation_id": message.conversation_id, "position": message.position + 1}
+    return Message.objects.filter(role=Role.ASSISTANT, **at).first()
+
+
+def said_by(owner: User, count: int) -> list[tuple[Message, Message | None]]:
+    """Return the last messages of an owner, each with its reply; oldest first."""
+    own = Message.objects.filter(conversation__owner=owner)
+    said = list(own.filter(role=Role.USER).order_by("-id")[:count])
+    places = {(message.conversation_id, message.position + 1) for message in said}
+    replies = {
+        (reply.conversation_id, reply.position): reply
+        for reply in own.filter(
+            role=Role.ASSISTANT, conversation__in={place[0] for place in places}
+        ).iterator()
+        if (reply.conversation_id, reply.position) in places
+    }
+    return [
+        (message, replies.get((message.conversation_id, message.position + 1)))
+        for message in reversed(said)
+    ]
 
 
 def message_get(message_id: UUID) -> Message:

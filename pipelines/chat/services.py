@@ -83,12 +83,22 @@ def check_metadata(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def conversation_create(
-    *, owner: User, title: str = "", metadata: Mapping[str, Any] | None = None
+    *,
+    owner: User,
+    title: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    instructions: str = "",
 ) -> Conversation:
-    """Open a conversation."""
-    return Conversation.objects.create(
-        owner=owner, title=title, metadata=dict(check_metadata(metadata or {}))
-    )
+    """Open a conversation; with instructions, they are its first message."""
+    kept = dict(check_metadata(metadata or {}))
+    if not instructions:
+        return Conversation.objects.create(owner=owner, title=title, metadata=kept)
+    with transaction.atomic():
+        made = Conversation.objects.create(owner=owner, title=title, metadata=kept, next_position=1)
+        Message.objects.create(
+            conversation=made, role=Role.SYSTEM, content=instructions, position=0
+        )
+    return made
 
 
 def conversation_rename(*, conversation: Conversation, title: str) -> Conversation:

@@ -32,6 +32,8 @@ class Balance(models.Model):
     amount = models.BigIntegerField(default=0)
     # Reserved by jobs that have not ended; no part of the amount.
     held = models.BigIntegerField(default=0)
+    # Whether the account pays where not everyone does.
+    is_metered = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pipelines.accounts.models import User
+
+
+def is_charged(owner_id: UUID) -> bool:
+    """Whether an account pays for its turns."""
+    if settings.CREDITS_MODE == "off":
+        return False
+    return (
+        settings.CREDITS_FOR == "everyone"
+        or Balance.objects.filter(owner_id=owner_id, is_metered=True).exists()
+    )
 
 
 def entries_of(owner: User) -> QuerySet[Entry]:

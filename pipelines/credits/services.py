@@ -37,6 +37,14 @@ def account_open(*, owner_id: UUID) -> Balance:
     return balance
 
 
+def account_meter(*, owner: User) -> Balance:
+    """Have an account pay for its turns, where not everyone does."""
+    balance = account_open(owner_id=owner.pk)
+    balance.is_metered = True
+    balance.save(update_fields=["is_metered"])
+    return balance
+
+
 def credits_grant(*, owner: User, amount: int, note: str = "") -> Entry:
     """Give credits to an account, or take some back when the amount is negative.
 

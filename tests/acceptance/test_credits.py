@@ -32,7 +32,11 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) -> Iterator[Scene]:
     home, pauses = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("pauses")
-    prices = {"CREDITS_MODE": "flat", "CREDITS_PER_TURN": str(PRICE)}
+    prices = {
+        "CREDITS_FOR": "everyone",
+        "CREDITS_PER_TURN": str(PRICE),
+        "CREDITS_GRANT": "0",
+    }
     environment = {**services, **prices, "PAUSE_DIR": str(pauses)}
     with running_stack(home, environment, app="tests.acceptance.pausing", only=PLAIN_TURN) as stack:
         yield Scene(stack, None, pauses)  # type: ignore[arg-type]  # nothing is mailed here

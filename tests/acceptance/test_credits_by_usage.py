@@ -21,6 +21,8 @@ BEGIN = 10_000_000
 def stack(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) -> Iterator[Stack]:
     prices = {
         "CREDITS_MODE": "usage",
+        "CREDITS_FOR": "everyone",
+        "CREDITS_GRANT": "0",
         "CREDITS_PER_1K_INPUT_TOKENS": str(1000 * READ),
         "CREDITS_PER_1K_OUTPUT_TOKENS": str(1000 * WRITTEN),
     }

@@ -27,7 +27,8 @@ CASES = Path(__file__).parent / "sdk" / "cases.py"
 GUIDE = ROOT / "docs" / "openai.md"
 TOLLS = b"The carter pays fourpence at the gate. The gate is shut at night.\n"
 _SETTINGS = {
-    "CREDITS_MODE": "flat",
+    "CREDITS_FOR": "everyone",
+    "CREDITS_GRANT": "0",
     "WEBHOOK_ALLOW_HTTP": "true",
     "WEBHOOK_ALLOW_PRIVATE": "true",
 }

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from api.auth import caller
 from api.contracts.openai.errors import Malformed, error_body, failure
 from api.contracts.openai.reading import Parameters, metadata_in, model_in, provider_of, said_in
+from api.contracts.openai.schema import described
 from api.contracts.openai.shapes import Standing, standing_of
 from api.contracts.openai.views import Asking, awaited, key_of
 from api.following import Hub, hub
@@ -39,7 +39,7 @@ _DONE = b"data: [DONE]\n\n"
 class Completions(Asking):
     """Chat completions."""
 
-    @extend_schema(exclude=True)
+    @described("completions_create", streams=True)
     def post(self, request: Request) -> HttpResponseBase:
         """Answer a list of messages."""
         given = Parameters(dict(request.data), _KNOWN)

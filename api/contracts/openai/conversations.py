@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,6 +11,7 @@ from api.auth import caller
 from api.contracts.openai import ids
 from api.contracts.openai.errors import Malformed
 from api.contracts.openai.reading import Parameters, metadata_in, paging_in, said_in
+from api.contracts.openai.schema import described
 from api.contracts.openai.shapes import listed, text_part
 from api.contracts.openai.views import OpenAIView
 from api.idempotency import Creating
@@ -26,7 +26,7 @@ _ITEMS_MAX = 20
 class Conversations(OpenAIView, Creating):
     """Conversations."""
 
-    @extend_schema(exclude=True)
+    @described("conversations_create")
     def post(self, request: Request) -> Response:
         """Open a conversation, with what was said in it before."""
         given = Parameters(dict(request.data), frozenset())
@@ -39,12 +39,12 @@ class Conversations(OpenAIView, Creating):
 class ConversationView(OpenAIView):
     """One conversation."""
 
-    @extend_schema(exclude=True)
+    @described("conversations_retrieve")
     def get(self, request: Request, conversation_id: str) -> Response:
         """Read a conversation."""
         return Response(_shown(_get(request, conversation_id)))
 
-    @extend_schema(exclude=True)
+    @described("conversations_update")
     def post(self, request: Request, conversation_id: str) -> Response:
         """Give a conversation other metadata."""
         given = Parameters(dict(request.data), frozenset())
@@ -55,7 +55,7 @@ class ConversationView(OpenAIView):
             _shown(services.conversation_describe(conversation=found, metadata=metadata))
         )
 
-    @extend_schema(exclude=True)
+    @described("conversations_delete")
     def delete(self, request: Request, conversation_id: str) -> Response:
         """Delete a conversation with its items."""
         services.conversation_delete(conversation=_get(request, conversation_id))
@@ -65,7 +65,7 @@ class ConversationView(OpenAIView):
 class Items(OpenAIView, Creating):
     """The items of a conversation."""
 
-    @extend_schema(exclude=True)
+    @described("items_list")
     def get(self, request: Request, conversation_id: str) -> Response:
         """List the items, the newest first unless they are wanted otherwise."""
         found, paging = _get(request, conversation_id), paging_in(request)
@@ -78,7 +78,7 @@ class Items(OpenAIView, Creating):
         page = [_item(message) for message in rows[: paging.limit + 1]]
         return Response(listed(page[: paging.limit], has_more=len(page) > paging.limit))
 
-    @extend_schema(exclude=True)
+    @described("items_create")
     def post(self, request: Request, conversation_id: str) -> Response:
         """Add items that nobody is to answer."""
         found = _get(request, conversation_id)
@@ -94,12 +94,12 @@ class Items(OpenAIView, Creating):
 class ItemView(OpenAIView):
     """One item."""
 
-    @extend_schema(exclude=True)
+    @described("items_retrieve")
     def get(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Read an item."""
         return Response(_item(_message(_get(request, conversation_id), item_id)))
 
-    @extend_schema(exclude=True)
+    @described("items_delete")
     def delete(self, request: Request, conversation_id: str, item_id: str) -> Response:
         """Delete an item; the answer is its conversation, as OpenAI has it."""
         found = _get(request, conversation_id)

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from api.auth import caller
 from api.contracts.openai.errors import Malformed, Unsupported, failure
 from api.contracts.openai.reading import Parameters, embedding_model
+from api.contracts.openai.schema import described
 from api.contracts.openai.views import Asking, awaited
 from api.polling import rendered
 from api.shapes import error_of
@@ -29,7 +29,7 @@ _FLOAT = 4
 class Embeddings(Asking):
     """Embeddings."""
 
-    @extend_schema(exclude=True)
+    @described("embeddings_create")
     def post(self, request: Request) -> HttpResponseBase:
         """Embed a text, or several."""
         given = Parameters(dict(request.data), _KNOWN)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.contracts.openai.reading import models_listed
+from api.contracts.openai.schema import described
 from api.contracts.openai.views import OpenAIView
 from pipelines.core.errors import NotFound
 
@@ -21,7 +21,7 @@ def _shown(name: str, provider: str) -> dict[str, Any]:
 class Models(OpenAIView):
     """The models."""
 
-    @extend_schema(exclude=True)
+    @described("models_list")
     def get(self, request: Request) -> Response:
         """List the providers' models."""
         return Response({"object": "list", "data": [_shown(*one) for one in models_listed()]})
@@ -30,7 +30,7 @@ class Models(OpenAIView):
 class ModelView(OpenAIView):
     """One model."""
 
-    @extend_schema(exclude=True)
+    @described("models_retrieve")
     def get(self, request: Request, name: str) -> Response:
         """Tell whose a model is."""
         for known, provider in models_listed():

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response as Answer
 
@@ -25,6 +24,7 @@ from api.contracts.openai.reading import (
     refuse_queried,
     said_in,
 )
+from api.contracts.openai.schema import described
 from api.contracts.openai.shapes import input_item, listed, response_body, standing_of
 from api.contracts.openai.views import Asking, OpenAIView, awaited, key_of
 from api.following import Feed, Hub, hub
@@ -134,7 +134,7 @@ def _id(word: str, text: str | None) -> UUID | None:
 class Responses(Asking):
     """Responses."""
 
-    @extend_schema(exclude=True)
+    @described("responses_create", streams=True)
     def post(self, request: Request) -> HttpResponseBase:
         """Ask for a response: at once, as a stream, or to come back for."""
         asked, is_stream = read_asked(
@@ -152,7 +152,7 @@ class Responses(Asking):
 class ResponseView(OpenAIView):
     """One response."""
 
-    @extend_schema(exclude=True)
+    @described("responses_retrieve", streams=True)
     def get(self, request: Request, response_id: str) -> HttpResponseBase:
         """Retrieve a response, as it is or as a stream from any event on."""
         refuse_queried(request, "include", "include_obfuscation")
@@ -164,7 +164,7 @@ class ResponseView(OpenAIView):
         Hub.check_room()
         return _stream(found, _after(request))
 
-    @extend_schema(exclude=True)
+    @described("responses_delete")
     def delete(self, request: Request, response_id: str) -> Answer:
         """Delete a response."""
         services.response_delete(response=_get(request, response_id))
@@ -174,7 +174,7 @@ class ResponseView(OpenAIView):
 class ResponseCancel(OpenAIView):
     """Cancelling."""
 
-    @extend_schema(exclude=True)
+    @described("responses_cancel")
     def post(self, request: Request, response_id: str) -> HttpResponse:
         """Cancel a background response; one that was cancelled stays so."""
         found = _get(request, response_id)
@@ -188,7 +188,7 @@ class ResponseCancel(OpenAIView):
 class ResponseInputItems(OpenAIView):
     """What was said."""
 
-    @extend_schema(exclude=True)
+    @described("responses_input_items")
     def get(self, request: Request, response_id: str) -> Answer:
         """List the input of a response."""
         found, paging = _get(request, response_id), paging_in(request)

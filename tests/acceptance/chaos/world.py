@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "web": (
         *("-m", "uvicorn", f"{_PATCHED}.web:application", "--host", "127.0.0.1"),
         *("--port", "{port}", "--lifespan", "off", "--no-access-log"),
+        *("--no-proxy-headers", "--no-server-header"),
     ),
     "relay": _RELAY,
     "relay-2": _RELAY,
@@ -78,7 +79,7 @@ _SETTINGS = {
     "INDEX_DELTA_MAX": "8",
     "EMBEDDING_THREADS": "1",
     "BREAKER_SECONDS": "4",
-    "CREDITS_MODE": "flat",
+    "CREDITS_FOR": "everyone",
     "CREDITS_PER_TURN": str(CREDITS_PER_TURN),
     "CREDITS_GRANT": str(10**9),
 }

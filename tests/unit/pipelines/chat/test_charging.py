@@ -15,7 +15,7 @@ from pipelines.chat.services import Turn, reply_record, turn_accept
 from pipelines.core.errors import InsufficientCredits, PermanentError
 from pipelines.credits.models import Balance, Entry
 from pipelines.credits.selectors import faults
-from pipelines.credits.services import credits_grant
+from pipelines.credits.services import account_meter, account_open, credits_grant
 from pipelines.jobs.claims import Claim, step_claim, step_give_up, step_progress, step_recording
 from pipelines.jobs.models import Job
 from pipelines.jobs.services import job_cancel, job_replay
@@ -309,3 +309,18 @@ def test_an_account_that_was_never_given_anything_has_no_balance_to_go_below(
         turn_accept(owner=poor, message="hello")
 
     assert not Balance.objects.filter(owner=poor).exists()
+
+
+@pytest.mark.django_db
+def test_only_the_metered_pay_where_not_everyone_does(flat: None, settings: Settings) -> None:
+    settings.CREDITS_FOR, settings.CREDITS_GRANT = "metered", 100
+    free, metered = UserFactory.create(), UserFactory.create()
+    account_open(owner_id=free.pk)
+    account_meter(owner=metered)
+
+    for owner in (free, free, metered):
+        turn_accept(owner=owner, message="Who pays?")
+    with pytest.raises(InsufficientCredits):
+        turn_accept(owner=metered, message="And again?")
+
+    assert (balance(free), balance(metered)) == ((100, 0), (0, 100))

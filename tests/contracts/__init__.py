@@ -1,0 +1,1 @@
+"""Each contract's own client, over HTTP, against running processes."""
