@@ -11,8 +11,9 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
 from django.test import Client
+from pytest_django import Settings
 
-from api.pages.views import CSP
+from api.headers import PAGES
 from tests.factories import EmailFactory, StaffFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +31,7 @@ def test_the_landing_page_says_how_to_begin() -> None:
     """Given anybody, the page names the API, the admin and a command with this house's address."""
     response = Client().get("/")
     page = response.content.decode()
-    assert (response.status_code, response["Content-Security-Policy"]) == (200, CSP)
+    assert (response.status_code, response["Content-Security-Policy"]) == (200, PAGES)
     assert f"curl {settings.PUBLIC_URL}/api/v1/tokens/" in page
     for place in ("/api/docs/", "/admin/", "/outbox/", "/readyz"):
         assert f'href="{place}"' in page
@@ -72,6 +73,16 @@ def test_the_outbox_shows_texts_as_texts() -> None:
     assert "A &lt;b&gt;text&lt;/b&gt;." in page
     assert oldest.subject not in page
     assert response["Cache-Control"] == "no-store"
+
+
+def test_the_outbox_keeps_to_itself_what_was_really_sent(settings: Settings) -> None:
+    """Given a transport that delivers, what an e-mail says is its reader's alone."""
+    EmailFactory.create(text="Your link: /accounts/link/?token=secret")
+    client = Client()
+    client.force_login(StaffFactory.create())
+    assert b"token=secret" in client.get("/outbox/").content
+    settings.MAIL_TRANSPORT = "smtp"
+    assert b"token=secret" not in client.get("/outbox/").content
 
 
 def test_the_docs_load_nothing_from_elsewhere() -> None:
