@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
+from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -31,6 +32,12 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         }
 
 
+class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
+    """The description of access tokens."""
+
+    target_class = "api.auth.TokenAuthentication"
+
+
 class FieldProblem(serializers.Serializer[Any]):
     """A field at fault."""
 
@@ -51,10 +58,27 @@ class Problem(serializers.Serializer[Any]):
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]
 
 
+# One event of a stream, as its fields come; `data` is JSON.
+STREAMED = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+    "required": ["data"],
+}
+
+
 class Detail(serializers.Serializer[Any]):
     """One sentence."""
 
     detail = serializers.CharField()
+
+
+def one_spelling(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Describe once a view that answers with and without its address's last slash."""
+    kept: dict[tuple[str, str, Any], Any] = {}
+    for endpoint in endpoints:
+        path, _, method, view = endpoint
+        kept.setdefault((path.rstrip("/"), method, view.cls), endpoint)
+    return list(kept.values())
 
 
 def operation(

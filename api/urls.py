@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from api import (
     accounts,
@@ -17,15 +17,21 @@ from api import (
     jobs,
     knowledge,
     mail,
+    privacy,
     reports,
+    scheduler,
+    sessions,
     streams,
     tokens,
     webhooks,
 )
 from api.contracts.openai.errors import unknown_path as openai_unknown_path
 from api.errors import unknown_path
+from api.pages import accounts as account_pages
+from api.pages import chat as chat_page
+from api.pages import scheduler as scheduler_page
 from api.pages import views as pages
-from api.paths import IdConverter
+from api.paths import IdConverter, both
 
 register_converter(IdConverter, "id")
 
@@ -33,9 +39,16 @@ v1: list[URLPattern | URLResolver] = [
     path("accounts/", accounts.Accounts.as_view()),
     path("accounts/verify/", accounts.Verification.as_view(), name="account-verification"),
     path("accounts/me/", accounts.Me.as_view()),
+    path("accounts/me/export/", privacy.Export.as_view()),
+    path("accounts/me/password/", accounts.Password.as_view()),
+    path("accounts/sign-in-links/", accounts.SignInLinks.as_view()),
+    path("accounts/password-resets/", accounts.PasswordReset.as_view()),
+    path("accounts/password-resets/confirm/", accounts.PasswordByLink.as_view()),
     path("tokens/", tokens.Tokens.as_view()),
+    path("tokens/by-link/", tokens.TokensByLink.as_view()),
     path("tokens/refresh/", tokens.TokenRefresh.as_view()),
     path("tokens/revoke/", tokens.TokenRevoke.as_view()),
+    path("session/", sessions.Session.as_view()),
     path("api-keys/", api_keys.ApiKeys.as_view()),
     path("api-keys/<id:api_key_id>/", api_keys.ApiKeyView.as_view()),
     path("turns/", chat.Turns.as_view()),
@@ -78,11 +91,25 @@ v1: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.landing, name="landing"),
     path("outbox/", pages.outbox, name="outbox"),
+    path("accounts/login/", account_pages.SignIn.as_view(), name="sign-in"),
+    path("accounts/register/", account_pages.sign_up, name="sign-up"),
+    path("accounts/logout/", account_pages.SignOut.as_view(), name="sign-out"),
+    path("accounts/profile/", account_pages.profile, name="profile"),
+    path("accounts/forgotten/", account_pages.forgotten, name="forgotten"),
+    path("accounts/link/", account_pages.sign_in_by_link),
+    path("accounts/reset/", account_pages.reset),
+    path("chat/", chat_page.chat, name="chat"),
+    path("chat-page", chat_page.chat),
+    path("scheduler-admin", scheduler_page.scheduler),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include(v1)),
+    *both("api/admin/scheduler/status", scheduler.Status),
+    *both("api/admin/scheduler/trigger", scheduler.Trigger),
+    *both("api/admin/scheduler/statistics", scheduler.Statistics),
+    path("", include("api.contracts.urls")),
     path("v1/", include("api.contracts.openai.urls")),
     re_path(r"^v1/", openai_unknown_path),
     # Not `handler404`: under DEBUG, which the embedded default runs with, Django never calls it.

@@ -9,7 +9,7 @@ from corsheaders.defaults import default_headers
 
 from project.settings import environment as env
 from project.settings.product import *  # noqa: F403 - one settings namespace, in two rooms
-from project.settings.product import DEBUG, HOME
+from project.settings.product import DEBUG, HOME, PUBLIC_URL, TRUSTED_PROXIES
 from project.settings.transport import *  # noqa: F403 - likewise
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -17,7 +17,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SECRET_KEY = env.secret_key("SECRET_KEY", HOME)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
-CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+# One `*` stands for every origin.
+CORS_ALLOW_ALL_ORIGINS = env.items("CORS_ALLOWED_ORIGINS") == ["*"]
+CORS_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else env.items("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = env.flag("CORS_ALLOW_CREDENTIALS", False)
 # What a page of another origin may send and read besides the usual.
 CORS_ALLOW_HEADERS = [
@@ -33,6 +35,8 @@ CORS_EXPOSE_HEADERS = [
     "Idempotency-Replayed",
     "Location",
     "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
 ]
 
@@ -40,8 +44,8 @@ ROOT_URLCONF = "project.urls"
 ASGI_APPLICATION = "project.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "admin:login"
-LOGIN_REDIRECT_URL = "admin:index"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "chat"
 UNFOLD = {"SITE_TITLE": "Turnpike", "SITE_HEADER": "Turnpike", "SITE_URL": "/"}
 
 INSTALLED_APPS = [
@@ -53,6 +57,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "axes",
     "corsheaders",
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
@@ -68,18 +73,21 @@ INSTALLED_APPS = [
     "pipelines.credits",
     "pipelines.knowledge",
     "pipelines.mail",
+    "pipelines.letters",
     "pipelines.reports",
     "pipelines.chat",
     "pipelines.embeddings",
     "pipelines.responses",
     "pipelines.webhooks",
     "pipelines.batches",
+    "pipelines.privacy",
     "pipelines.scheduler",
     "celerybeat",
     "api",
 ]
 
 MIDDLEWARE = [
+    "api.headers.Headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -89,6 +97,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "api.pages.refusals.Refusals",
 ]
 
 TEMPLATES = [
@@ -140,19 +149,30 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
 ]
-AUTHENTICATION_BACKENDS = ["pipelines.accounts.backends.UsernameOrEmailBackend"]
+AUTHENTICATION_BACKENDS = [
+    # First: it counts a try before the password is compared.
+    "axes.backends.AxesStandaloneBackend",
+    "pipelines.accounts.backends.UsernameOrEmailBackend",
+]
+AXES_HANDLER = "api.lockout.AccountHandler"
+AXES_CLIENT_IP_CALLABLE = "api.addresses.client_address"
+AXES_ENABLE_ADMIN = False  # ours is of one cast with the other pages
+AXES_VERBOSE = False
+# The handler answers by itself (W002), and counts by account and not by address (W006): ADR 23.
+SILENCED_SYSTEM_CHECKS = ["axes.W002", "axes.W006"]
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
     {"NAME": f"{_VALIDATION}.MinimumLengthValidator"},
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
-    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    {"NAME": "pipelines.accounts.passwords.HouseWords"},
+    {"NAME": "pipelines.api_keys.passwords.EndsSignIns"},
 ]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "api.auth.ApiKeyAuthentication",
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "api.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": [
@@ -161,6 +181,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["api.parsers.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["api.throttles.Throttle"],
     "DEFAULT_PAGINATION_CLASS": "api.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "api.errors.problem_response",
@@ -176,6 +197,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["api.schema.one_spelling"],
     "ENUM_NAME_OVERRIDES": {
         "JobState": "pipelines.jobs.states.JobState",
         "StepState": "pipelines.jobs.states.StepState",
@@ -195,7 +217,20 @@ MEDIA_ROOT = HOME / "artifacts"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+# With no proxy in front, anybody could send this header.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+
+_HAS_TLS = PUBLIC_URL.startswith("https://")
+SECURE_COOKIES = env.flag("SECURE_COOKIES", _HAS_TLS and not DEBUG)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
+# A page's script reads it, to show it beside the session: that is what it is for.
+CSRF_COOKIE_HTTPONLY = False
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# A cookie of this name was set by this very host, over TLS: no neighbour's can stand in for it.
+_COOKIE_PREFIX = "__Host-" if SECURE_COOKIES else ""
+SESSION_COOKIE_NAME = f"{_COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = env.text("CSRF_COOKIE_NAME", f"{_COOKIE_PREFIX}csrftoken")
 
 _JSON_LOGS = env.flag("LOG_JSON", not DEBUG)
 _SHARED_PROCESSORS: list[structlog.typing.Processor] = [
@@ -234,6 +269,8 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        # Its lines hold whole addresses, and those of links hold tokens.
+        "uvicorn.access": {"level": "WARNING"},
         "faiss.loader": {"level": "WARNING"},
     },
 }

@@ -64,11 +64,44 @@ FOLLOWERS_MAX = env.integer("FOLLOWERS_MAX", 10_000, minimum=1)
 WAIT_MAX_SECONDS = env.integer("WAIT_MAX_SECONDS", 60, minimum=0)
 # How long a client of /v1 may wait for a response that it did not ask for in the background.
 OPENAI_WAIT_SECONDS = env.integer("OPENAI_WAIT_SECONDS", 600, minimum=1)
+# How long a route of one of the five contracts waits for a reply, and how much one of them lists.
+CONTRACT_WAIT_SECONDS = env.integer("CONTRACT_WAIT_SECONDS", 30)
+CONTRACT_LIST_MAX = env.integer("CONTRACT_LIST_MAX", 1_000, minimum=1)
 API_KEYS_MAX = env.integer("API_KEYS_MAX", 50, minimum=1)
 PAGE_SIZE = env.integer("PAGE_SIZE", 50, minimum=1)
 PAGE_SIZE_MAX = env.integer("PAGE_SIZE_MAX", 200, minimum=1)
 JSON_MAX_DEPTH = env.integer("JSON_MAX_DEPTH", 32, minimum=1, maximum=200)
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("BODY_MAX_BYTES", 2 * 2**20, minimum=1024)
+# Fields of a form or a query, and files of a form.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = env.integer("FORM_MAX_FIELDS", 200, minimum=1)
+DATA_UPLOAD_MAX_NUMBER_FILES = env.integer("FORM_MAX_FILES", 10, minimum=1)
+# Of a request's head: its headers, how many and how long together, and its address with the query.
+HEADERS_MAX = env.integer("HEADERS_MAX", 100, minimum=1)
+HEADERS_MAX_BYTES = env.integer("HEADERS_MAX_BYTES", 32_768, minimum=1024)
+ADDRESS_MAX_BYTES = env.integer("ADDRESS_MAX_BYTES", 8_192, minimum=256)
+
+# --- guards -------------------------------------------------------------------------------
+# Proxies in front, each of which adds the address that it hears to `X-Forwarded-For` and sets
+# `X-Forwarded-Proto`; with 0 neither header is believed.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0, maximum=10)
+# Requests of one account, and of one address without one. `off` switches a throttle off.
+THROTTLE_USER = env.rate("THROTTLE_USER", "1200/minute")
+THROTTLE_ADDRESS = env.rate("THROTTLE_ADDRESS", "300/minute")
+# Passwords compared: for one address, and for one typed name.
+THROTTLE_SIGN_IN = env.rate("THROTTLE_SIGN_IN", "30/minute")
+THROTTLE_SIGN_IN_NAME = env.rate("THROTTLE_SIGN_IN_NAME", "20/minute")
+# Accounts made from one address, where an office or a school may sit, and e-mails ordered.
+THROTTLE_REGISTER = env.rate("THROTTLE_REGISTER", "60/hour")
+THROTTLE_MAIL = env.rate("THROTTLE_MAIL", "5/hour")
+# Redis must count within this, else a front door goes by its own counters for a while (seconds).
+THROTTLE_TIMEOUT = env.number("THROTTLE_TIMEOUT", 0.1, minimum=0.01, maximum=10.0)
+THROTTLE_PAUSE_SECONDS = env.number("THROTTLE_PAUSE_SECONDS", 5.0, minimum=0.1)
+THROTTLE_KEY_PREFIX = env.text("BROKER_KEY_PREFIX", "turnpike:") + "throttles"
+# So many wrong passwords in a row, and an account takes none for so long; a link still lets in.
+AXES_FAILURE_LIMIT = env.integer("SIGN_IN_FAILURES", 10, minimum=1)
+AXES_COOLOFF_TIME = timedelta(seconds=env.integer("SIGN_IN_LOCK_SECONDS", 900, minimum=1))
+# Words that everybody here knows: a password takes eight characters besides them.
+PASSWORD_WORDS = env.items("PASSWORD_WORDS", ["turnpike"])
 
 # --- what a client may ask of its requests ------------------------------------------------
 # For how long a creating request that is sent again gets its first answer again.
@@ -88,6 +121,12 @@ CHAT_INSTRUCTIONS = env.text(
     "You are a helpful assistant. Answer from the numbered passages where they help, cite them "
     "as [1], and say so when they do not contain the answer.",
 )
+# What the threads of the roadmap contract begin with.
+ROADMAP_INSTRUCTIONS = env.text(
+    "ROADMAP_INSTRUCTIONS",
+    "You advise a company on its use of AI. Ask about its aims, its data and its people; when you "
+    "know enough, or are asked to, write the finalized AI roadmap and call it that.",
+)
 CONTEXT_MAX_MESSAGES = env.integer("CONTEXT_MAX_MESSAGES", 40, minimum=1)
 CONTEXT_MAX_CHARACTERS = env.integer("CONTEXT_MAX_CHARACTERS", 48_000, minimum=1)
 # Of what is said at once under /v1, which a model is given to read whole.
@@ -98,12 +137,14 @@ REPORT_TRIGGERS = env.items("REPORT_TRIGGERS", ["finalized AI roadmap"])
 
 # --- credits (whole numbers of the smallest unit that is sold, such as a hundredth of a cent) ---
 # off: nothing is charged; flat: a price for each turn; usage: by the tokens read and written.
-CREDITS_MODE = env.text("CREDITS_MODE", "off", choices=["off", "flat", "usage"])
-CREDITS_PER_TURN = env.integer("CREDITS_PER_TURN", 1, maximum=10**9)
+CREDITS_MODE = env.text("CREDITS_MODE", "flat", choices=["off", "flat", "usage"])
+# Who pays: those who registered by the token contract, or everyone.
+CREDITS_FOR = env.text("CREDITS_FOR", "metered", choices=["metered", "everyone"])
+CREDITS_PER_TURN = env.integer("CREDITS_PER_TURN", 100, maximum=10**9)
 CREDITS_PER_1K_INPUT_TOKENS = env.integer("CREDITS_PER_1K_INPUT_TOKENS", 1, maximum=10**9)
 CREDITS_PER_1K_OUTPUT_TOKENS = env.integer("CREDITS_PER_1K_OUTPUT_TOKENS", 4, maximum=10**9)
 # What an account begins with.
-CREDITS_GRANT = env.integer("CREDITS_GRANT", 0, maximum=10**12)
+CREDITS_GRANT = env.integer("CREDITS_GRANT", 4_000, maximum=10**12)
 
 # --- providers ----------------------------------------------------------------------------
 SANDBOX_PORT = env.integer("SANDBOX_PORT", PORT + 1, minimum=1, maximum=65535)
@@ -187,6 +228,8 @@ WEBHOOK_TOTAL_TIMEOUT = env.number("WEBHOOK_TOTAL_TIMEOUT", 30.0, minimum=0.1)
 CONVERSATION_DAYS = env.integer("CONVERSATION_DAYS", 30)
 UNVERIFIED_USER_DAYS = env.integer("UNVERIFIED_USER_DAYS", 7)
 JOB_DAYS = env.integer("JOB_DAYS", 30)
+# What an account has exported of itself.
+EXPORT_DAYS = env.integer("EXPORT_DAYS", 3)
 RETENTION_BATCH = env.integer("RETENTION_BATCH", 500, minimum=1)
 
 # --- tokens -------------------------------------------------------------------------------
@@ -199,4 +242,10 @@ SIMPLE_JWT = {
     "CHECK_REVOKE_TOKEN": True,
     "UPDATE_LAST_LOGIN": True,
 }
+# For how long a link works that was sent to verify an address, to sign in, to choose a password.
 EMAIL_LINK_SECONDS = env.integer("EMAIL_LINK_SECONDS", 3 * 86_400, minimum=60)
+SIGN_IN_LINK_SECONDS = env.integer("SIGN_IN_LINK_SECONDS", 600, minimum=60)
+RESET_LINK_SECONDS = env.integer("RESET_LINK_SECONDS", 3_600, minimum=60)
+# What a client of `Authorization: Token …` gets when it signs in: how many at once, for how long.
+SIGN_IN_TOKENS_MAX = env.integer("SIGN_IN_TOKENS_MAX", 20, minimum=1)
+SIGN_IN_TOKEN_DAYS = env.integer("SIGN_IN_TOKEN_DAYS", 30, minimum=1)

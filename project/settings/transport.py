@@ -114,6 +114,8 @@ CELERY_INCLUDE = [
     "workers.knowledge",
     "workers.reports",
     "workers.mail",
+    "workers.letters",
+    "workers.privacy",
     "workers.scheduler",
     "workers.embeddings",
     "workers.responses",
