@@ -44,6 +44,10 @@ PROCESSES: dict[str, tuple[str, ...]] = {
 _SECONDS = {"beat-2", "relay-2"}
 # What a turn passes through that asks for no documents and no report; it needs no model.
 PLAIN_TURN = ("web", "relay", "llm", "default")
+_MAKE_STAFF = """
+from pipelines.accounts.models import User
+User.objects.filter(email="staff@example.com").update(is_staff=True, is_superuser={})
+"""
 # Short, so that a test sees a recovery in seconds; the ratios are those of the defaults.
 QUICK = {
     "LEASE_SECONDS": "4",
@@ -145,6 +149,13 @@ class Stack:
     def client(self, email: str) -> Client:
         """Make a client of the front door, closed when the stack stops."""
         return self._clients.enter_context(Client(self.url, email))
+
+    def staff(self, *, is_superuser: bool = False) -> Client:
+        """Sign up an account of the staff; without more it has no right in the admin."""
+        client = self.client("staff@example.com")
+        client.sign_up()
+        self.manage("shell", "--no-imports", "-c", _MAKE_STAFF.format(is_superuser))
+        return client
 
     def start(self, *names: str) -> None:
         """Start processes by name."""

@@ -15,10 +15,6 @@ from tests.acceptance.stack import PLAIN_TURN, ROOT, Stack, running_stack, until
 pytestmark = [pytest.mark.timeout(240), pytest.mark.long, pytest.mark.needs("redis")]
 
 REFUSED_ONCE = "When does the harbour open? [[sandbox error=401 times=1]] ({})"
-_MAKE_STAFF = """
-from pipelines.accounts.models import User
-User.objects.filter(email="staff@example.com").update(is_staff=True, is_superuser=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +37,7 @@ def person(stack: Stack) -> Client:
 @pytest.fixture(scope="module")
 def staff(stack: Stack) -> Client:
     """An account of the staff."""
-    client = stack.client("staff@example.com")
-    client.sign_up()
-    stack.manage("shell", "--no-imports", "-c", _MAKE_STAFF)
-    return client
+    return stack.staff(is_superuser=True)
 
 
 def _failed(person: Client, name: str) -> Any:

@@ -14,10 +14,6 @@ from tests.acceptance.stack import Stack, running_stack, until
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow, pytest.mark.needs("redis")]
 
 PLACE = "/api/admin/scheduler"
-_MAKE_STAFF = """
-from pipelines.accounts.models import User
-User.objects.filter(email="staff@example.com").update(is_staff=True)
-"""
 _ADD_AN_OLD_CONVERSATION = """
 from datetime import timedelta
 from django.utils import timezone
@@ -39,10 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, services: dict[str, str]) ->
 @pytest.fixture(scope="module")
 def staff(stack: Stack) -> Client:
     """Somebody of the staff, without any right in the admin."""
-    client = stack.client("staff@example.com")
-    client.sign_up()
-    stack.manage("shell", "--no-imports", "-c", _MAKE_STAFF)
-    return client
+    return stack.staff()
 
 
 def _entries(staff: Client) -> dict[str, Any]:
