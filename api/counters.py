@@ -127,7 +127,8 @@ def _room(
         return left, max(0.0, before_ends - (rate.amount - now) * length / before)
     if before and is_within:
         return left, before_ends % (length / before)
-    return left, now_ends % length
+    # It counts for a window longer than it lasts: just begun, it ends in two.
+    return left, now_ends % length or length
 
 
 counters = PerProcess(Counters)

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from api import throttles
 from api.accounts import Accounts, SignInLinks
-from api.counters import Counters
+from api.counters import Counters, _room
 from api.throttles import TooManyRequests, throttled
 from pipelines.accounts.models import User
 from pipelines.api_keys.models import Scope
@@ -199,3 +199,21 @@ def test_openai_s_package_is_told_in_its_own_form(user: User, settings: Settings
     error = json.loads(refused.content)["error"]
     assert (error["type"], error["code"]) == ("rate_limit_error", "too_many_requests")
     assert 0 < int(refused["Retry-After"]) <= 3_600
+
+
+@pytest.mark.parametrize(
+    ("window", "is_within", "room"),
+    [
+        ((0, 0.0, 1, 7200.0), True, (9, 3600.0)),
+        ((0, 0.0, 1, 7199.5), True, (9, 3599.5)),
+        ((0, 0.0, 10, 5400.0), False, (0, 1800.0)),
+        ((10, 1800.0, 4, 5400.0), True, (1, 0.0)),
+        ((10, 1799.0, 4, 5399.0), True, (2, 359.0)),
+        ((10, 1800.0, 5, 5400.0), False, (0, 0.0)),
+        ((10, 2000.0, 5, 5600.0), False, (0, 200.0)),
+    ],
+)
+def test_how_much_room_there_is_and_when_there_is_more(
+    window: tuple[int, float, int, float], is_within: bool, room: tuple[int, float]
+) -> None:
+    assert _room(parse("10/hour"), is_within, *window) == room
