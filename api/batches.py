@@ -98,7 +98,7 @@ class BatchTurnShape(serializers.Serializer[Any]):
         """Say why it was not accepted, or why its job failed."""
         return error_of(turn.job or turn)
 
-    @extend_schema_field(OpenApiTypes.OBJECT)
+    @extend_schema_field(serializers.DictField(allow_null=True))
     def get_result(self, turn: BatchTurn) -> Any:
         """Show what its job left behind."""
         return turn.job.output if turn.job else None
