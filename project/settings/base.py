@@ -88,6 +88,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "api.headers.Headers",
+    "api.tls.RefusesInTheClear",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -217,6 +218,8 @@ MEDIA_ROOT = HOME / "artifacts"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+# Probes come from inside, in the clear, and are sent nowhere.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
 # With no proxy in front, anybody could send this header.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 
