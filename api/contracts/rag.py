@@ -42,7 +42,7 @@ class UserShape(ContractSerializer):
 
     id = serializers.UUIDField()
     username = serializers.CharField()
-    email = serializers.EmailField()
+    email = serializers.CharField(help_text="Empty where none was given.")
     email_verified = serializers.BooleanField()
 
 

@@ -32,6 +32,8 @@ _SETTINGS = {
     "CONTRACT_WAIT_SECONDS": "0",
     "OPENAI_WAIT_SECONDS": "1",
     "ACCESS_TOKEN_SECONDS": "86400",
+    # Nobody here embeds: what waits for that is no overload.
+    "BACKPRESSURE_SECONDS": "0",
 }
 
 
