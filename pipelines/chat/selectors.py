@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from pipelines.chat.models import Conversation, Message, Role
 from pipelines.core.errors import NotFound
@@ -58,26 +58,24 @@ def messages_latest(conversation: Conversation, count: int) -> list[Message]:
 
 def reply_to(message: Message) -> Message | None:
     """Return the reply to a message, which stands at the position after it; None without one."""
-    at = {"conversation_id": message.conversation_id, "position": message.position + 1}
-    return Message.objects.filter(role=Role.ASSISTANT, **at).first()
+    return _replies(message.conversation_id, message.position).first()
 
 
 def said_by(owner: User, count: int) -> list[tuple[Message, Message | None]]:
     """Return the last messages of an owner, each with its reply; oldest first."""
-    own = Message.objects.filter(conversation__owner=owner)
-    said = list(own.filter(role=Role.USER).order_by("-id")[:count])
-    places = {(message.conversation_id, message.position + 1) for message in said}
-    replies = {
-        (reply.conversation_id, reply.position): reply
-        for reply in own.filter(
-            role=Role.ASSISTANT, conversation__in={place[0] for place in places}
-        ).iterator()
-        if (reply.conversation_id, reply.position) in places
-    }
-    return [
-        (message, replies.get((message.conversation_id, message.position + 1)))
-        for message in reversed(said)
-    ]
+    reply = _replies(OuterRef("conversation_id"), OuterRef("position"))
+    own = Message.objects.filter(conversation__owner=owner, role=Role.USER)
+    told = own.annotate(reply_id=Subquery(reply.values("pk")[:1])).order_by("-id")[:count]
+    said = [(message, message.reply_id) for message in reversed(told)]
+    replies = Message.objects.in_bulk([pk for _, pk in said if pk is not None])
+    return [(message, replies.get(pk)) for message, pk in said]
+
+
+def _replies(conversation_id: Any, position: Any) -> QuerySet[Message]:
+    """Choose the reply to what stands at a position, both given as values or as expressions."""
+    return Message.objects.filter(
+        role=Role.ASSISTANT, conversation_id=conversation_id, position=position + 1
+    )
 
 
 def message_get(message_id: UUID) -> Message:
