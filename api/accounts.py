@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from api.auth import caller
 from api.bodies import JsonObject, Text, read
 from api.idempotency import Creating
+from api.open import Open
 from api.privacy import Erasing
 from api.schema import Detail, operation
 from api.signing_in import password_chosen
@@ -126,12 +127,10 @@ class AccountShape(AccountBody):
     date_joined = serializers.DateTimeField(read_only=True)
 
 
-class Accounts(Creating):
+class Accounts(Creating, Open):
     """Registration."""
 
     throttles = ("register",)
-    authentication_classes = []
-    permission_classes = [AllowAny]
 
     @operation("accounts_register", {202: Detail}, request=RegistrationBody)
     def post(self, request: Request) -> Response:
@@ -187,12 +186,10 @@ class Verification(Creating):
         return Response({"detail": REGISTERED}, status=202)
 
 
-class SignInLinks(Creating):
+class SignInLinks(Creating, Open):
     """Signing in without a password."""
 
     throttles = ("mail",)
-    authentication_classes = []
-    permission_classes = [AllowAny]
 
     @operation("accounts_send_sign_in_link", {202: Detail}, request=AddressBody)
     def post(self, request: Request) -> Response:
@@ -200,12 +197,10 @@ class SignInLinks(Creating):
         return _written_to(request, "sign_in")
 
 
-class PasswordReset(Creating):
+class PasswordReset(Creating, Open):
     """Another password for whoever has forgotten it."""
 
     throttles = ("mail",)
-    authentication_classes = []
-    permission_classes = [AllowAny]
 
     @operation("accounts_send_reset_link", {202: Detail}, request=AddressBody)
     def post(self, request: Request) -> Response:
@@ -218,11 +213,8 @@ def _written_to(request: Request, letter: str) -> Response:
     return Response({"detail": WRITTEN_TO}, status=202)
 
 
-class PasswordByLink(APIView):
+class PasswordByLink(Open):
     """Choosing a password by a link."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
 
     @operation("accounts_reset_password", {200: Detail}, request=ResetBody)
     def post(self, request: Request) -> Response:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # The claim of a token that names the sign-in which it goes back to.
 SIGN_IN = "sign_in"
+# What whoever is refused is to use.
+SCHEME = 'Bearer realm="api"'
 
 
 def caller(request: Request) -> User:
@@ -53,7 +55,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme to whoever showed no credential."""
-        return 'Bearer realm="api"'
+        return SCHEME
 
 
 class TokenAuthentication(JWTAuthentication):

@@ -6,14 +6,13 @@ from typing import Any
 
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from api.accounts import AccountShape
 from api.auth import django_request
 from api.bodies import read
+from api.open import Open
 from api.schema import operation
 from api.signing_in import session_close, session_open, user_by_password
 from api.tokens import SignInBody
@@ -26,15 +25,10 @@ class SessionShape(serializers.Serializer[Any]):
     csrf_token = serializers.CharField()
 
 
-class Session(APIView):
+class Session(Open):
     """The caller's session."""
 
     authentication_classes = [SessionAuthentication]
-    permission_classes = [AllowAny]
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Name the scheme that a refused caller is to use, without which a 401 would be a 403."""
-        return 'Bearer realm="api"'
 
     @operation("sessions_create", {200: SessionShape}, request=SignInBody, auth=[])
     def post(self, request: Request) -> Response:

@@ -7,15 +7,14 @@ from uuid import uuid4
 
 from django.db import transaction
 from rest_framework import serializers
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from api.auth import SIGN_IN, TokenAuthentication
 from api.bodies import Text, read
+from api.open import Open
 from api.schema import operation
 from api.signing_in import signed_in, tokens_end, user_by_password
 from pipelines.accounts.models import User
@@ -58,17 +57,6 @@ class TokensShape(serializers.Serializer[Any]):
 
     access = serializers.CharField()
     refresh = serializers.CharField()
-
-
-class Open(APIView):
-    """A view whose credential is in the body."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Name the scheme that a refused caller is to use, without which a 401 would be a 403."""
-        return 'Bearer realm="api"'
 
 
 class Tokens(Open):

@@ -5,20 +5,22 @@ Their own texts say that a name is taken; Turnpike's own routes never do.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from django.db import transaction
+from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from api.accounts import check_password
+from api.bodies import Text
+from api.contracts.schema import ContractSerializer
 from api.signing_in import user_by_password
+from pipelines.accounts.models import User
 from pipelines.accounts.selectors import user_by_email
 from pipelines.accounts.services import account_register
 from pipelines.core.errors import InvalidInput
 from pipelines.letters.services import verification_send
-
-if TYPE_CHECKING:
-    from pipelines.accounts.models import User
 
 
 class NameTaken(InvalidInput):
@@ -26,6 +28,19 @@ class NameTaken(InvalidInput):
 
     code = "name_taken"
     status = 400
+
+
+class RegistrationBody(ContractSerializer):
+    """A new account."""
+
+    username = Text(max_length=150)
+    email = serializers.EmailField(max_length=150)
+    password = Text(trim_whitespace=False, max_length=4096)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Demand a good password."""
+        check_password(attrs["password"], User(username=attrs["username"], email=attrs["email"]))
+        return attrs
 
 
 @transaction.atomic

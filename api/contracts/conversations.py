@@ -13,11 +13,12 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.accounts import AccountBody, AccountShape, check_password
+from api.accounts import AccountBody, AccountShape
 from api.auth import caller, django_request
 from api.bodies import Text, read
+from api.contracts import accounts
 from api.contracts.accounts import account_made, user_known
-from api.contracts.schema import ContractSerializer, PendingShape, described
+from api.contracts.schema import ContractSerializer, DoneShape, PendingShape, described
 from api.contracts.views import ContractView, OpenView, Speaking
 from api.signing_in import session_open, sign_out
 from api.tokens import SignInBody
@@ -28,17 +29,10 @@ from pipelines.chat import selectors, services
 from pipelines.chat.models import Conversation, Message, Role
 
 
-class RegistrationBody(ContractSerializer):
-    """A new account."""
+class RegistrationBody(accounts.RegistrationBody):
+    """A new account, which may do without an address."""
 
-    username = Text(max_length=150)
     email = serializers.EmailField(max_length=150, required=False, allow_blank=True, default="")
-    password = Text(trim_whitespace=False, max_length=4096)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Demand a good password."""
-        check_password(attrs["password"], User(username=attrs["username"], email=attrs["email"]))
-        return attrs
 
 
 class SignedInShape(ContractSerializer):
@@ -106,12 +100,6 @@ class ExchangeShape(ContractSerializer):
 
     user_message = MessageShape()
     assistant_message = MessageShape()
-
-
-class DoneShape(ContractSerializer):
-    """What was done."""
-
-    message = serializers.CharField()
 
 
 class Csrf(OpenView):

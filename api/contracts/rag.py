@@ -13,28 +13,19 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.accounts import AccountShape, check_password
+from api.accounts import AccountShape
 from api.auth import caller, django_request
 from api.bodies import Text, read
 from api.chat import MessageShape, TitleBody, renamed
-from api.contracts.accounts import account_made, user_known
-from api.contracts.schema import ContractSerializer, PendingShape, described
+from api.contracts.accounts import RegistrationBody, account_made, user_known
+from api.contracts.schema import ContractSerializer, DoneShape, PendingShape, described
 from api.contracts.views import ContractView, OpenView, Speaking
 from api.pages import accounts as pages
 from api.signing_in import signed_in
 from api.tokens import SignInBody, pair_of
-from pipelines.accounts.models import User
 from pipelines.accounts.services import email_verify
 from pipelines.chat import selectors, services
 from pipelines.chat.models import Conversation, Message
-
-
-class SignUpBody(ContractSerializer):
-    """A new account."""
-
-    username = Text(max_length=150)
-    email = serializers.EmailField(max_length=150)
-    password = Text(trim_whitespace=False, max_length=4096)
 
 
 class UserShape(ContractSerializer):
@@ -73,7 +64,7 @@ class ReplyShape(ContractSerializer):
 
     conversation_id = serializers.UUIDField()
     message = serializers.CharField()
-    response = serializers.CharField()
+    response = serializers.CharField(allow_null=True, help_text="Null where there is none yet.")
     citations = serializers.ListField(child=serializers.DictField())
     timestamp = serializers.DateTimeField()
 
@@ -113,12 +104,6 @@ class HowShape(ContractSerializer):
     fields = serializers.ListField(child=serializers.CharField())  # type: ignore[assignment]
 
 
-class DoneShape(ContractSerializer):
-    """What was done."""
-
-    message = serializers.CharField()
-
-
 class SignUp(OpenView):
     """Signing up."""
 
@@ -131,12 +116,10 @@ class SignUp(OpenView):
             return pages.sign_up(django_request(request))
         return Response({"method": "POST", "fields": ["username", "email", "password"]})
 
-    @described("rag_signup", {201: SignedUpShape}, request=SignUpBody)
+    @described("rag_signup", {201: SignedUpShape}, request=RegistrationBody)
     def post(self, request: Request) -> Response:
         """Make an account, and send the link that verifies its address."""
-        body = read(SignUpBody, request.data)
-        check_password(body["password"], User(username=body["username"], email=body["email"]))
-        user = account_made(**body)
+        user = account_made(**read(RegistrationBody, request.data))
         message = "User registered successfully. Please check your email to verify your account."
         return Response({"message": message, "user": UserShape(user).data}, status=201)
 

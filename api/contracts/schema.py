@@ -32,6 +32,12 @@ class ErrorBody(serializers.Serializer[Any]):
     code = serializers.CharField(required=False)
 
 
+class DoneShape(serializers.Serializer[Any]):
+    """What was done."""
+
+    message = serializers.CharField()
+
+
 class PendingShape(serializers.Serializer[Any]):
     """The reply takes longer than the wait: where to ask for it."""
 

@@ -16,7 +16,7 @@ from api.accounts import check_password
 from api.auth import caller
 from api.bodies import Text, read
 from api.contracts.accounts import account_made, user_known
-from api.contracts.schema import ContractSerializer, PendingShape, described
+from api.contracts.schema import ContractSerializer, DoneShape, PendingShape, described
 from api.contracts.views import ContractView, OpenView, Speaking
 from api.signing_in import sign_out, signed_in
 from pipelines.accounts.models import User
@@ -106,12 +106,6 @@ class WholeSessionShape(ContractSerializer):
 
     session_id = serializers.UUIDField()
     messages = SessionMessageShape(many=True)
-
-
-class DoneShape(ContractSerializer):
-    """What was done."""
-
-    message = serializers.CharField()
 
 
 class Register(OpenView):

@@ -15,13 +15,13 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.urls import reverse
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.accepting import Accepting, awaited
 from api.errors import problem_response
+from api.open import Open
 from api.polling import rendered
 from api.shapes import retry_after
 from api.waiting import preferred_wait
@@ -60,15 +60,8 @@ class ContractView(APIView):
         return contract_response
 
 
-class OpenView(ContractView):
+class OpenView(ContractView, Open):
     """A route of a contract whose credential, if any, is in the body."""
-
-    authentication_classes = []
-    permission_classes = [AllowAny]
-
-    def get_authenticate_header(self, request: Request) -> str:
-        """Name the scheme that a refused caller is to use, without which a 401 would be a 403."""
-        return 'Bearer realm="api"'
 
 
 class Speaking(ContractView, Accepting):

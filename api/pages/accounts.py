@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
@@ -21,9 +21,6 @@ from pipelines.accounts import services
 from pipelines.accounts.models import User
 from pipelines.core.errors import InvalidInput
 from pipelines.letters.services import letter_request
-
-if TYPE_CHECKING:
-    from pipelines.accounts.models import User as Person
 
 _FORM = "pages/form.html"
 
@@ -52,15 +49,16 @@ class SignOut(LogoutView):
         return response
 
 
+def _new_password(**options: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    return forms.CharField(max_length=4096, strip=False, widget=widget, **options)
+
+
 class SignUpForm(forms.Form):
     """A new account."""
 
     email = forms.EmailField(max_length=150)
-    password = forms.CharField(
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
+    password = _new_password()
 
     def clean(self) -> dict[str, Any]:
         """Hold the password against the rules."""
@@ -87,12 +85,7 @@ class PasswordForm(forms.Form):
     """Another password."""
 
     token = forms.CharField(max_length=1024, widget=forms.HiddenInput)
-    password = forms.CharField(
-        max_length=4096,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        validators=[validate_password],
-    )
+    password = _new_password(validators=[validate_password])
 
 
 class TokenForm(forms.Form):
@@ -162,7 +155,7 @@ def reset(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     """Show the own account, and change it."""
-    user = cast("Person", request.user)
+    user = cast("User", request.user)
     form = ProfileForm(request.POST or None, instance=user)
     if form.is_valid():
         services.account_update(user=user, fields=form.cleaned_data)

@@ -89,9 +89,14 @@ def password_set(*, user: User, password: str) -> None:
 
 def password_change(*, user: User, old: str, new: str) -> None:
     """Change the own password; InvalidInput when the old one is wrong."""
-    if not user.check_password(old):
-        raise InvalidInput("This is not the password.", code="wrong_password", field="old_password")
+    check_own_password(user, old, field="old_password")
     password_set(user=user, password=new)
+
+
+def check_own_password(user: User, password: str, *, field: str) -> None:
+    """Raise InvalidInput, which names the field, unless it is the account's password."""
+    if not user.check_password(password):
+        raise InvalidInput("This is not the password.", code="wrong_password", field=field)
 
 
 @transaction.atomic

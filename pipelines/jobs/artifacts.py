@@ -76,6 +76,15 @@ def artifact_open(artifact: Artifact) -> File[bytes]:
         raise Unavailable("The file cannot be read.", code="storage_unavailable") from error
 
 
+def files_delete(job_id: UUID) -> None:
+    """Delete what a job stored, recorded or not."""
+    folder = str(job_id)
+    with suppress(FileNotFoundError):
+        for name in default_storage.listdir(folder)[1]:
+            default_storage.delete(f"{folder}/{name}")
+        default_storage.delete(folder)
+
+
 def files_sweep(*, older_than: timedelta) -> Iterator[int]:
     """Delete stored files that belong to no artifact; yield how many of each job's went.
 

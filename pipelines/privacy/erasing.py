@@ -16,7 +16,6 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import SESSION_KEY
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import ProtectedError, Q, QuerySet
 from django_celery_results.models import TaskResult
@@ -25,6 +24,7 @@ from pipelines.accounts.models import User
 from pipelines.batches.models import BatchTurn
 from pipelines.chat.models import Conversation
 from pipelines.chat.services import conversation_delete
+from pipelines.jobs.artifacts import files_delete
 from pipelines.jobs.models import Job, JobStep
 from pipelines.jobs.services import job_cancel
 from pipelines.jobs.states import ACTIVE
@@ -99,7 +99,7 @@ def _jobs(owner: User) -> Iterator[int]:
     jobs = Job.objects.filter(_own(owner))
     while chosen := list(jobs.values_list("pk", flat=True)[: settings.RETENTION_BATCH]):
         for job_id in chosen:
-            _delete_files(str(job_id))
+            files_delete(job_id)
         with transaction.atomic():
             tasks = JobStep.objects.filter(job__in=chosen).exclude(task_id="")
             TaskResult.objects.filter(
@@ -116,11 +116,3 @@ def _traces(owner: User) -> Iterator[int]:
             yield session.delete()[0]
     of_accounts = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User))
     yield of_accounts.filter(object_id=str(owner.pk)).delete()[0]
-
-
-def _delete_files(folder: str) -> None:
-    """Delete what a job stored, recorded or not."""
-    with suppress(FileNotFoundError):
-        for name in default_storage.listdir(folder)[1]:
-            default_storage.delete(f"{folder}/{name}")
-        default_storage.delete(folder)

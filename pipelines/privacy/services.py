@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from pipelines.accounts.models import User
-from pipelines.accounts.services import account_lock
+from pipelines.accounts.services import account_lock, check_own_password
 from pipelines.api_keys.models import ApiKey
-from pipelines.core.errors import Conflict, InvalidInput
+from pipelines.core.errors import Conflict
 from pipelines.jobs.models import Job
 from pipelines.jobs.services import job_accept
 from pipelines.jobs.states import ACTIVE
@@ -42,8 +42,8 @@ def account_erase(*, user: User, password: str) -> Job:
     """
     if user.is_staff or user.is_superuser:
         raise Conflict("An account of staff is not erased by itself.", code="is_staff")
-    if user.has_usable_password() and not user.check_password(password):
-        raise InvalidInput("This is not the password.", code="wrong_password", field="password")
+    if user.has_usable_password():
+        check_own_password(user, password, field="password")
     return account_close(user=user)
 
 
